@@ -1,0 +1,1 @@
+"""The image file: compression, archive, unpacking, rendering."""

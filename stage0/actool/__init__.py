@@ -1,0 +1,1 @@
+"""The actool command: builds, validates and patches App Container Images."""

@@ -1,0 +1,1 @@
+"""The rkt command: one module a subcommand."""

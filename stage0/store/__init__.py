@@ -1,0 +1,1 @@
+"""The image store: blobs, their index, and rendered trees."""

@@ -1,0 +1,1 @@
+"""stage1: makes the container of one pod."""

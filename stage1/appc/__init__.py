@@ -1,0 +1,1 @@
+"""The App Container schema: manifests as frozen values."""

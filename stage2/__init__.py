@@ -1,0 +1,1 @@
+"""stage2: runs inside the pod and starts its apps; standard library only."""
