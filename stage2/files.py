@@ -51,12 +51,17 @@ def read(path: str | os.PathLike[str], limit_bytes: int = 1 << 24) -> bytes:
     """The content of a file, at most `limit_bytes` of it; OSError EFBIG beyond."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts, total = [], 0
-        while part := os.read(fd, 1 << 16):
-            parts.append(part)
-            total += len(part)
-            if total > limit_bytes:
-                raise OSError(27, os.strerror(27), os.fspath(path))
-        return b"".join(parts)
+        return read_fd(fd, path, limit_bytes)
     finally:
         os.close(fd)
+
+
+def read_fd(fd: int, path: str | os.PathLike[str], limit_bytes: int = 1 << 24) -> bytes:
+    """The same of a file that is open; the path is for the error."""
+    parts, total = [], 0
+    while part := os.read(fd, 1 << 16):
+        parts.append(part)
+        total += len(part)
+        if total > limit_bytes:
+            raise OSError(27, os.strerror(27), os.fspath(path))
+    return b"".join(parts)

@@ -1,0 +1,439 @@
+"""Pods on disk: a pod is a directory, and its state is where the directory stands and whether it is locked.
+
+The directory is DATA/pods/STATE/UUID; the lock is a BSD lock on the directory itself, taken before
+the pod can be seen and kept by whoever prepares, runs or deletes it. When that process ends, however
+it ends, the kernel drops the lock: no state can be left over (docs/pod-lifecycle.md).
+"""
+from __future__ import annotations
+
+import fcntl
+import os
+
+from stage0 import faultpoints
+from stage1 import poddir
+from stage2 import files
+from stage2.errors import RktError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+# States, as users see them.
+EMBRYO, PREPARING, ABORTED_PREPARE, PREPARED = "embryo", "preparing", "aborted prepare", "prepared"
+RUNNING, EXITED, EXITED_GARBAGE, EXITED_DELETING = "running", "exited", "exited garbage", "exited deleting"
+GARBAGE, DELETING = "garbage", "deleting"
+
+# Directories below pods/, in the order in which a pod passes them; it never goes back.
+IN_EMBRYO, IN_PREPARE, IN_PREPARED = "embryo", "prepare", "prepared"
+IN_RUN, IN_EXITED_GARBAGE, IN_GARBAGE = "run", "exited-garbage", "garbage"
+DIRECTORIES = (IN_EMBRYO, IN_PREPARE, IN_PREPARED, IN_RUN, IN_EXITED_GARBAGE, IN_GARBAGE)
+VISIBLE = (IN_PREPARE, IN_PREPARED, IN_RUN, IN_EXITED_GARBAGE)
+NAMES = "names"
+
+_STATES = {  # directory: state when unlocked, when locked
+    IN_EMBRYO: (EMBRYO, EMBRYO),
+    IN_PREPARE: (ABORTED_PREPARE, PREPARING),
+    IN_PREPARED: (PREPARED, PREPARED),
+    IN_RUN: (EXITED, RUNNING),
+    IN_EXITED_GARBAGE: (EXITED_GARBAGE, EXITED_DELETING),
+    IN_GARBAGE: (GARBAGE, DELETING),
+}
+_NOT_YET_ENDED = (EMBRYO, PREPARING, PREPARED, RUNNING)
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_HEX = frozenset("0123456789abcdef")
+
+
+class PodError(RktError):
+    """A pod that is not there, not in the right state, or in other hands."""
+
+
+class PodGone(PodError):
+    """The pod was deleted while we looked at it."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"pod {uuid} is gone")
+
+
+def new_uuid() -> str:
+    """A random UUID, lower-case with dashes."""
+    digits = bytearray(os.urandom(16))
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    return _dashed(digits.hex())
+
+
+def check_name(name: str) -> None:
+    """Raise PodError if that cannot be the name of a pod."""
+    if not name[:1].isalnum() or not _NAME_CHARACTERS.issuperset(name) or len(name) > 64:
+        raise PodError(f'pod name "{name}": letters, digits, "-", "_" and "." are allowed, the first a letter or '
+                       "digit, at most 64 of them")
+    if _full_uuid(name.lower()):
+        raise PodError(f'pod name "{name}": looks like a UUID')
+
+
+class Pod:
+    """A pod, held by a descriptor of its directory; close it, or use it in a `with`."""
+
+    __slots__ = ("directory", "fd", "owned", "pods", "uuid")
+
+    def __init__(self, pods: Pods, uuid: str, directory: str, fd: int) -> None:
+        self.pods = pods
+        self.uuid = uuid
+        self.directory = directory  # of DIRECTORIES, where it was last seen
+        self.fd = fd
+        self.owned = False          # whether we hold the lock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the descriptor, and with it the lock if we hold it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd, self.owned = -1, False
+
+    @property
+    def path(self) -> str:
+        """The pod directory, where it was last seen."""
+        return f"{self.pods.root}/{self.directory}/{self.uuid}"
+
+    @property
+    def lock_fd(self) -> int:
+        """The descriptor that carries the lock, for the program that becomes the pod."""
+        return self.fd
+
+    @property
+    def state(self) -> str:
+        """The state at this moment. Raises PodGone."""
+        while True:
+            held = self.is_held()
+            if os.path.lexists(self.path):
+                return _STATES[self.directory][held]
+            self._look()
+
+    def is_held(self) -> bool:
+        """Whether some process owns the pod; never waits."""
+        return self.owned or not self._probe()
+
+    def name(self) -> str | None:
+        """The name given with --name."""
+        try:
+            return self.read(poddir.NAME).decode()
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes:
+        """The content of a file in the pod directory, wherever that moves meanwhile."""
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            return files.read_fd(fd, name)
+        finally:
+            os.close(fd)
+
+    def write(self, name: str, content: str, mode: int = 0o644, *, sync: bool = False) -> None:
+        """Write a file of the pod, whole or not at all."""
+        files.replace(f"{self.path}/{name}", content, mode, sync=sync)
+
+    def lock(self) -> bool:
+        """Take the pod over; False if another process has it. Does not wait. Raises PodGone."""
+        while not self.owned:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.owned = True
+            except BlockingIOError:
+                if not self._probe():
+                    return False
+                _pause(0.002)  # only readers, who look at the state: gone in a moment
+        self._look()
+        return True
+
+    def unlock(self) -> None:
+        """Give the pod up."""
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        self.owned = False
+
+    def move(self, directory: str) -> None:
+        """Rename the pod into another state, for good: it stays there over a power loss."""
+        os.rename(self.path, f"{self.pods.directory(directory)}/{self.uuid}")
+        self.directory = directory
+        faultpoints.reach(f"pod-in-{directory}")
+        files.sync_directory(f"{self.pods.root}/{directory}")
+
+    def remove(self) -> None:
+        """Delete the pod; the caller owns it. What a crash leaves is garbage that can be deleted again."""
+        from stage0.removal import remove_tree
+        if self.directory in (IN_RUN, IN_PREPARED, IN_PREPARE, IN_EMBRYO):
+            self.move(IN_EXITED_GARBAGE if self.directory == IN_RUN else IN_GARBAGE)
+        self.pods.release_name(self)
+        faultpoints.reach("remove-name-released")
+        # The roots of the apps first: as long as the manifest is there, the pod can be told and removed.
+        for part in ("overlay", poddir.STAGE1_ROOTFS):
+            remove_tree(f"{self.path}/{part}")
+            faultpoints.reach(f"remove-after-{part.rpartition('/')[2]}")
+        remove_tree(self.path)
+        faultpoints.reach("remove-done")
+
+    def wait_ended(self, timeout_s: float | None = None) -> bool:
+        """Wait until the pod neither runs nor ever will; False if the time is up first.
+
+        Sleeps on the lock, which the kernel drops with the last process of the pod.
+        """
+        import time
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            try:
+                state = self.state
+            except PodGone:
+                return True
+            if state not in _NOT_YET_ENDED:
+                return True
+            left_s = None if deadline is None else deadline - time.monotonic()
+            if left_s is not None and left_s <= 0:
+                return False
+            if state in (RUNNING, PREPARING):
+                self._wait_unlocked(left_s)
+            else:
+                _pause(0.1 if left_s is None else min(0.1, left_s))
+
+    def wait_ready(self, timeout_s: float | None = None) -> bool:
+        """Wait until the apps of the pod started; False if the time is up. Raises PodError if it ends first."""
+        import time
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            state = self.state
+            if os.path.lexists(f"{self.path}/{poddir.SUPERVISOR_STATUS}"):
+                return True
+            if state not in _NOT_YET_ENDED:
+                raise PodError(f'pod "{self.uuid}" is {state} and never was ready')
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            _pause(0.02)
+
+    def _probe(self) -> bool:
+        """Whether a shared lock can be had right now; it is dropped at once."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        return True
+
+    def _wait_unlocked(self, timeout_s: float | None) -> None:
+        import signal
+
+        def expire(*_: object) -> None:
+            raise TimeoutError
+
+        previous = signal.signal(signal.SIGALRM, expire)
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, timeout_s or 0)
+                fcntl.flock(self.fd, fcntl.LOCK_SH)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except TimeoutError:
+            pass
+        finally:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+            signal.signal(signal.SIGALRM, previous)
+
+    def _look(self) -> None:
+        """Find out where the directory is now. A pod only moves forward, so one pass cannot miss it."""
+        for directory in DIRECTORIES[DIRECTORIES.index(self.directory):]:
+            if os.path.lexists(f"{self.pods.root}/{directory}/{self.uuid}"):
+                self.directory = directory
+                return
+        raise PodGone(self.uuid)
+
+
+class Pods:
+    """The pods of a data directory."""
+
+    def __init__(self, data_dir: str) -> None:
+        self.data_dir = data_dir
+        self.root = f"{data_dir}/pods"
+        faultpoints.arm(data_dir)
+
+    def directory(self, name: str) -> str:
+        """A directory below pods/, made if it is not there (0750)."""
+        path = f"{self.root}/{name}"
+        if not os.path.isdir(path):
+            for step in (self.data_dir, self.root, path):
+                try:
+                    os.mkdir(step, 0o750)
+                except FileExistsError:
+                    pass
+        return path
+
+    def create(self, uuid: str, name: str | None = None) -> Pod:
+        """A new pod in prepare/, owned by us.
+
+        A failure leaves nothing, a crash an unlocked directory that gc deletes.
+        Raises PodError if the name is that of a live pod.
+        """
+        if name is not None:
+            check_name(name)
+        pod = self._embryo(uuid)
+        try:
+            if name is not None:
+                pod.write(poddir.NAME, name)
+                self._reserve_name(name, uuid)
+                faultpoints.reach("pod-named")
+            pod.move(IN_PREPARE)
+        except BaseException:
+            pod.remove()
+            pod.close()
+            raise
+        return pod
+
+    def _embryo(self, uuid: str) -> Pod:
+        path = f"{self.directory(IN_EMBRYO)}/{uuid}"
+        while True:
+            try:
+                os.mkdir(path, 0o750)
+            except FileExistsError:
+                pass
+            faultpoints.reach("pod-made")
+            pod = self.open(uuid)
+            try:
+                if pod is not None and pod.lock() and pod.directory == IN_EMBRYO:
+                    faultpoints.reach("pod-locked")
+                    return pod
+            except PodGone:
+                pass
+            if pod is not None:
+                pod.close()
+            _pause(0.002)  # a gc came between mkdir and lock and took it for a leftover: again
+
+    def open(self, uuid: str, directories: tuple[str, ...] = DIRECTORIES) -> Pod | None:
+        """The pod of a full UUID, if it stands in one of the directories."""
+        for directory in directories:
+            try:
+                fd = os.open(f"{self.root}/{directory}/{uuid}",
+                             os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return Pod(self, uuid, directory, fd)
+        return None
+
+    def find(self, word: str) -> Pod:
+        """The pod of a UUID, a name, or an unambiguous beginning of a UUID, tried in this order.
+
+        Embryos and pods that never ran and are being deleted are not found.
+        """
+        wanted = word.strip().lower()
+        uuid = _full_uuid(wanted) or self._named(word.strip()) or self._by_prefix(wanted)
+        pod = self.open(uuid, VISIBLE) if uuid else None
+        if pod is None:
+            raise PodError(f'no matches found for "{word}"')
+        return pod
+
+    def all(self, directories: tuple[str, ...] = VISIBLE) -> Iterator[Pod]:
+        """Every pod in these directories, one after another; each is closed when the next is asked for."""
+        seen = set()
+        for directory in directories:
+            for uuid in self.uuids(directory):
+                if uuid in seen or (pod := self.open(uuid, DIRECTORIES[DIRECTORIES.index(directory):])) is None:
+                    continue
+                seen.add(uuid)
+                with pod:
+                    yield pod
+
+    def uuids(self, directory: str) -> list[str]:
+        """The UUIDs of the pods in one directory."""
+        try:
+            return [entry for entry in os.listdir(f"{self.root}/{directory}") if _full_uuid(entry) == entry]
+        except FileNotFoundError:
+            return []
+
+    def names(self) -> dict[str, str]:
+        """The names that are taken, with the UUIDs they lead to; some of the pods may be gone."""
+        try:
+            names = os.listdir(f"{self.root}/{NAMES}")
+        except FileNotFoundError:
+            return {}
+        return {name: uuid for name in names if name[:1] != "." and (uuid := self._named(name))}
+
+    def release_name(self, pod: Pod) -> None:
+        """Free the name of a pod, unless another pod has it by now."""
+        name = pod.name()
+        if name is not None:
+            self.drop_name(name, pod.uuid)
+
+    def drop_name(self, name: str, uuid: str) -> None:
+        """Forget that a name leads to a pod."""
+        with _Locked(self.directory(NAMES)):
+            if self._named(name) == uuid:
+                os.unlink(f"{self.root}/{NAMES}/{name}")
+
+    def _reserve_name(self, name: str, uuid: str) -> None:
+        names = self.directory(NAMES)
+        with _Locked(names):
+            holder = self._named(name)
+            if holder is not None and self._lives(holder):
+                raise PodError(f'the name "{name}" is taken by pod {holder}')
+            if os.path.lexists(f"{names}/.new"):
+                os.unlink(f"{names}/.new")
+            os.symlink(uuid, f"{names}/.new")
+            os.rename(f"{names}/.new", f"{names}/{name}")
+            files.sync_directory(names)
+
+    def _named(self, name: str) -> str | None:
+        if not name or not _NAME_CHARACTERS.issuperset(name) or name[0] == ".":
+            return None
+        try:
+            return os.readlink(f"{self.root}/{NAMES}/{name}")
+        except OSError:
+            return None
+
+    def _lives(self, uuid: str) -> bool:
+        pod = self.open(uuid)
+        if pod is None:
+            return False
+        with pod:
+            try:
+                state = pod.state
+            except PodGone:
+                return False
+            return state in (PREPARED, PREPARING, RUNNING) or (state == EMBRYO and pod.is_held())
+
+    def _by_prefix(self, prefix: str) -> str | None:
+        if not prefix:
+            return None
+        found = {uuid for directory in VISIBLE for uuid in self.uuids(directory) if uuid.startswith(prefix)}
+        if len(found) > 1:
+            raise PodError(f"ambiguous uuid, {len(found)} matches")
+        return found.pop() if found else None
+
+
+class _Locked:
+    """A lock on a directory, for the length of a block."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self.fd)
+
+
+def _full_uuid(word: str) -> str | None:
+    digits = word.replace("-", "")
+    if len(digits) != 32 or not _HEX.issuperset(digits):
+        return None
+    return _dashed(digits) if word in (digits, _dashed(digits)) else None
+
+
+def _dashed(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _pause(seconds: float) -> None:
+    import time
+    time.sleep(seconds)
