@@ -1,0 +1,129 @@
+"""The `rkt` command: finds the subcommand, and turns errors into a line and an exit status."""
+from __future__ import annotations
+
+import os
+import sys
+
+from stage0.cli import argv
+from stage0.cli.context import Context, ReaderGone
+from stage2 import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import Any
+
+FAILED = 254             # all failures of rkt itself: the other numbers belong to the apps
+NO_COMMAND = 2
+_SIGINT, _SIGPIPE, _SIGTERM = 2, 13, 15
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: clean up and go."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    A signal that ends the command is sent again once all is cleaned up, so that the caller
+    sees the process die of it (128+N in a shell).
+    """
+    words = sys.argv[1:] if words is None else words
+    try:
+        status = _run(words)
+        _flush()
+        return status
+    except KeyboardInterrupt:
+        return _die(_SIGINT)
+    except Terminated:
+        return _die(_SIGTERM)
+    except ReaderGone:
+        return _die(_SIGPIPE)
+
+
+def _run(words: Sequence[str]) -> int:
+    name, debug = "rkt", "--debug" in words
+    try:
+        parsed = argv.parse(words)
+        name, debug = parsed.command.words[0], parsed.common["debug"]
+        _on_sigterm()
+        ctx = Context(name, parsed.common)
+        ctx.step("arguments")
+        module = __import__(f"stage0.cli.{parsed.command.module}", fromlist=("command",))
+        ctx.step("modules")
+        status: int = module.command(ctx, **_with_uuid_file(parsed))
+        _flush()
+        return status
+    except argv.UsageError as err:
+        return _misused(err, words)
+    except (errors.RktError, OSError) as err:
+        _complain(name, errors.tree(err) if debug else errors.line(err))
+        return FAILED
+
+
+def _with_uuid_file(parsed: argv.Parsed) -> dict[str, Any]:
+    """The values of the command; the content of --uuid-file stands for its first argument."""
+    values = dict(parsed.values)
+    path = values.pop("uuid_file", None)
+    if path is not None:
+        from stage2 import files
+
+        try:
+            word = files.read(path, 4096).decode().strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise errors.RktError("reading --uuid-file") from err
+        if not word:
+            raise errors.RktError(f"reading --uuid-file: {path}: the file is empty")
+        first = parsed.command.arguments[0]
+        values[first.name] = (word,) if first.many else word
+    return values
+
+
+def _misused(err: argv.UsageError, words: Sequence[str]) -> int:
+    if isinstance(err, argv.CommandError) and not words:
+        from stage0.cli import help  # the bare word `rkt` asks for it
+
+        sys.stderr.write(help.overview())
+        return NO_COMMAND
+    _complain(err.words[0] if err.words else "rkt", str(err))
+    sys.stderr.write(f"Try `{' '.join(('rkt', *err.words))} --help`.\n")
+    return NO_COMMAND if isinstance(err, argv.CommandError) else FAILED
+
+
+def _complain(name: str, text: str) -> None:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass                         # that fault is told, or the reader gone, already
+    sys.stderr.write(f"{name}: {text}\n")
+
+
+def _on_sigterm() -> None:
+    """Let SIGTERM unwind the command, so that what it began is cleaned up."""
+    import _signal  # the module behind `signal`, without its 5 ms of enumerations
+
+    def unwind(_number: int, _frame: FrameType | None) -> None:
+        _signal.signal(_SIGTERM, _signal.SIG_IGN)
+        raise Terminated
+
+    if _signal.getsignal(_SIGTERM) is _signal.SIG_DFL or _signal.getsignal(_SIGTERM) == 0:
+        _signal.signal(_SIGTERM, unwind)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+def _die(number: int) -> int:
+    """End this process by a signal, its default action restored; 128+N should that fail."""
+    import _signal
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)                 # what is still in the buffer goes nowhere
+    _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number
