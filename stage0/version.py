@@ -1,5 +1,5 @@
-"""The versions of rkt and of the App Container specification it follows."""
+"""The version of rkt, and of the App Container specification that it follows."""
 from __future__ import annotations
 
-RKT = "2.0.0"
-APPC = "0.8.11"
+VERSION = "2.0.0"
+APPC_VERSION = "0.8.11"
