@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stage0.config import Config
 
 DATA_DIR = "/var/lib/rkt"
+_STARTED = time.perf_counter()       # as early as this module is imported: close to the start of the process
 
 
 class ReaderGone(BaseException):
@@ -34,7 +35,7 @@ class Context:
         self._dir: str | None = common["dir"]
         self._data_dir = ""
         self._config: Config | None = None
-        self._started = self._last = time.perf_counter()
+        self._last = _STARTED
 
     @property
     def config_dirs(self) -> tuple[str, ...]:
@@ -85,7 +86,7 @@ class Context:
         """With --debug: how long the work since the last step took, and all since the start."""
         if self.debug:
             now = time.perf_counter()
-            self.note(f"{(now - self._last) * 1e3:7.2f} ms  {(now - self._started) * 1e3:8.2f} ms  {name}")
+            self.note(f"{(now - self._last) * 1e3:7.2f} ms  {(now - _STARTED) * 1e3:8.2f} ms  {name}")
             self._last = now
 
     def require_root(self) -> None:
