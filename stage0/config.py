@@ -82,8 +82,11 @@ class Config(Value):
 
     def to_json(self, *, show_secrets: bool = True) -> dict[str, Any]:
         """One object an entry, in the syntax of the files; without secrets they read `********`."""
-        entries = [entry.to_json() for entry in (*self.auth, *self.docker_auth)]
-        entries += [entry.to_json() for entry in (self.paths, self.stage1) if entry not in (Paths(), Stage1())]
+        entries = [entry.to_json() for entry in self.auth] + [entry.to_json() for entry in self.docker_auth]
+        if self.paths != Paths():
+            entries.append(self.paths.to_json())
+        if self.stage1 != Stage1():
+            entries.append(self.stage1.to_json())
         if not show_secrets:
             for entry in entries:
                 shown = entry.get("credentials", {})

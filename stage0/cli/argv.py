@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 TRUE = ("true", "True", "TRUE", "t", "T", "1")
 FALSE = ("false", "False", "FALSE", "f", "F", "0")
-_UNITS_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_UNITS_NS = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
 class UsageError(RktError):
@@ -29,7 +30,11 @@ class UsageError(RktError):
 
 
 class CommandError(UsageError):
-    """No command, or no such command, right behind `rkt`."""
+    """No command below a path, or no such command."""
+
+
+class CommandMissing(CommandError):
+    """A path that ends in a group, or nothing behind `rkt`."""
 
 
 class Parsed(Value):
@@ -65,7 +70,7 @@ def parse(words: Sequence[str]) -> Parsed:
         if at == len(words):
             if common["version"] or common["help"]:
                 break
-            raise (UsageError if path else CommandError)("a command is missing", path)
+            raise CommandMissing("a command is missing", path)
         if _is_option(words[at]) or not words[at]:
             if words[at]:
                 option, value, at = _option(words, at, (GLOBAL_OPTIONS,), path)
@@ -73,7 +78,7 @@ def parse(words: Sequence[str]) -> Parsed:
             else:
                 at += 1
         else:
-            command = _find(words[at], path)
+            command = find(words[at], path)
             path, at = command.words, at + 1
     if command is None or not command.module:
         return _instead(path, common)
@@ -94,7 +99,7 @@ def _instead(path: tuple[str, ...], common: dict[str, Any]) -> Parsed:
     return Parsed(options.command("version"), {}, common)
 
 
-def _find(word: str, path: tuple[str, ...]) -> Command:
+def find(word: str, path: tuple[str, ...]) -> Command:
     """The command below a path that a word names, in full, by an alias, or by a clear start."""
     below = options.children(path)
     for command in below:
@@ -103,11 +108,11 @@ def _find(word: str, path: tuple[str, ...]) -> Command:
     near = [command for command in below if not command.hidden and command.words[-1].startswith(word)]
     if len(near) == 1:
         return near[0]
-    error = UsageError if path else CommandError
     if near:
         names = ", ".join(command.words[-1] for command in near)
-        raise error(f"{word} could be any of {names}", path)
-    raise error(f"unknown command {word}{_did_you_mean(word, [c.words[-1] for c in below if not c.hidden])}", path)
+        raise CommandError(f"{word} could be any of {names}", path)
+    known = [command.words[-1] for command in below if not command.hidden]
+    raise CommandError(f"unknown command {word}{_did_you_mean(word, known)}", path)
 
 
 def _positionals(command: Command, words: Sequence[str], at: int,
@@ -172,9 +177,10 @@ def image_tokens(command: Command, words: Sequence[str], at: int = 0) -> Iterato
                 raise UsageError(f"second argument list for {image} ({where})", path)
             in_list = listed = True
         elif _is_option(word):
-            tables = (command.image_options, command.options, GLOBAL_OPTIONS)
-            if not image:
-                tables = tables[1:]
+            tables: tuple[tuple[Option, ...], ...] = (command.options, GLOBAL_OPTIONS)
+            if image:
+                tables = (command.image_options, *tables)
+            else:
                 name = word[2:].partition("=")[0]
                 if _look_up(name, command.image_options) and not _look_up(name, command.options):
                     raise UsageError(f"--{name} before any image ({where}): it applies to the image before it", path)

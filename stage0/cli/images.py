@@ -180,7 +180,7 @@ def environment_file(text: str, path: str) -> Pairs:
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         name, equals, value = line.strip().partition("=")
-        if not name and not equals or name.startswith(("#", ";")):
+        if (not name and not equals) or name.startswith(("#", ";")):
             continue
         if not name or not equals:
             raise ImagesError(f"--set-env-file: {path}: line {number}: {line.strip()} is not NAME=VALUE")
@@ -241,7 +241,8 @@ def parse_volume(text: str) -> Volume:
                           f"--volume: {text}: kind=host or kind=empty is missing")
     for key in given:
         if key not in allowed[kind]:
-            raise ImagesError(f"--volume: {text}: a volume of kind {kind} has no {key}, only {', '.join(allowed[kind])}")
+            known = ", ".join(allowed[kind])
+            raise ImagesError(f"--volume: {text}: a volume of kind {kind} has no {key}, only {known}")
     if kind == "host":
         if not given.get("source", "").startswith("/"):
             raise ImagesError(f"--volume: {text}: source=PATH, an absolute path, is needed")

@@ -56,7 +56,7 @@ def _run(words: Sequence[str]) -> int:
         _flush()
         return status
     except argv.UsageError as err:
-        return _misused(err, words)
+        return _misused(err)
     except (errors.RktError, OSError) as err:
         _complain(name, errors.tree(err) if debug else errors.line(err))
         return FAILED
@@ -80,15 +80,15 @@ def _with_uuid_file(parsed: argv.Parsed) -> dict[str, Any]:
     return values
 
 
-def _misused(err: argv.UsageError, words: Sequence[str]) -> int:
-    if isinstance(err, argv.CommandError) and not words:
-        from stage0.cli import help  # the bare word `rkt` asks for it
+def _misused(err: argv.UsageError) -> int:
+    if isinstance(err, argv.CommandMissing):
+        from stage0.cli import help  # late: whoever types the bare word asks for it
 
-        sys.stderr.write(help.overview())
-        return NO_COMMAND
-    _complain(err.words[0] if err.words else "rkt", str(err))
-    sys.stderr.write(f"Try `{' '.join(('rkt', *err.words))} --help`.\n")
-    return NO_COMMAND if isinstance(err, argv.CommandError) else FAILED
+        sys.stderr.write(help.overview(err.words))
+    else:
+        _complain(err.words[0] if err.words else "rkt", str(err))
+        sys.stderr.write(f"Try `{' '.join(('rkt', *err.words))} --help`.\n")
+    return NO_COMMAND if isinstance(err, argv.CommandError) and not err.words else FAILED
 
 
 def _complain(name: str, text: str) -> None:
@@ -101,7 +101,7 @@ def _complain(name: str, text: str) -> None:
 
 def _on_sigterm() -> None:
     """Let SIGTERM unwind the command, so that what it began is cleaned up."""
-    import _signal  # the module behind `signal`, without its 5 ms of enumerations
+    import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its 5 ms of enumerations
 
     def unwind(_number: int, _frame: FrameType | None) -> None:
         _signal.signal(_SIGTERM, _signal.SIG_IGN)

@@ -114,7 +114,7 @@ GLOBAL_OPTIONS = (
     text("dir", "DIR", "Data directory: images, trees and pods.", shown="/var/lib/rkt", complete="dir"),
     Option("system-config", TEXT, "Configuration directory of the vendor.", "DIR", "/usr/lib/rkt", complete="dir"),
     Option("local-config", TEXT, "Configuration directory of the administrator.", "DIR", "/etc/rkt", complete="dir"),
-    Option("user-config", TEXT, "Third configuration directory; it wins over the other two.", "DIR", "", complete="dir"),
+    Option("user-config", TEXT, "Third configuration directory; it wins over the others.", "DIR", "", complete="dir"),
     Option("insecure-options", INSECURE, "Checks to switch off, comma separated.", "LIST", frozenset(), "none",
            choices=(*INSECURE_SETS, *INSECURE_SINGLE)),
     flag("trust-keys-from-https", "Accept keys found by discovery without asking, if they came over TLS."),
@@ -129,7 +129,7 @@ _NO_LEGEND = flag("no-legend", "Leave out the line of column titles.")
 _OVERWRITE = flag("overwrite", "Replace what is there.")
 _ROOTFS_ONLY = flag("rootfs-only", "Write the root file system only, without the manifest.")
 _PRETTY = flag("pretty-print", "Indent the JSON; with =false it is one line.", default=True)
-_MOUNT = many("mount", "volume=NAME,target=PATH", "Mount a volume into all apps; behind an image, into its app only.")
+_MOUNT = many("mount", "MOUNT", "Mount a volume, volume=NAME,target=PATH, into all apps.")
 
 _STORE_ONLY = flag("store-only", "Same as --pull-policy=never.", hidden=True)
 _NO_STORE = flag("no-store", "Same as --pull-policy=update.", hidden=True)
@@ -144,9 +144,9 @@ def _pull(default: str) -> tuple[Option, ...]:
 
 
 _POD_OPTIONS = (                     # of run and prepare
-    text("name", "NAME", "Name of the pod, usable wherever a UUID is; behind an image, the name of its app."),
-    many("volume", "NAME,kind=host|empty,…", "Declare a volume: NAME,kind=host,source=PATH[,readOnly=BOOL][,recursive=BOOL]"
-         " or NAME,kind=empty[,mode=MODE][,uid=UID][,gid=GID]."),
+    text("name", "NAME", "Name of the pod, usable wherever a UUID is."),
+    many("volume", "VOLUME", "Declare a volume: NAME,kind=host,source=PATH, with readOnly=BOOL and recursive=BOOL if"
+         " wanted, or NAME,kind=empty, with mode=MODE, uid=UID, gid=GID if wanted."),
     _MOUNT,
     flag("inherit-env", "Pass the caller's environment to all apps; never overrides what an image sets."),
     many("set-env", "NAME=VALUE", "Set an environment variable in all apps."),
@@ -177,7 +177,7 @@ _IMAGE_OPTIONS = (                   # of run and prepare, behind an image
     text("group", "GROUP", "Group: a name, a number, or a path whose group is taken.", complete="none"),
     text("supplementary-gids", "GID,…", "Supplementary groups, by number.", complete="none"),
     many("environment", "NAME=VALUE", "Set an environment variable of the app."),
-    _MOUNT.replace(help="Mount a volume into the app."),
+    _MOUNT.replace(help="Mount a volume, volume=NAME,target=PATH, into the app."),
     flag("readonly-rootfs", "Make the app's root file system read-only."),
     many("annotation", "NAME=VALUE", "Add an annotation to the app in the pod manifest."),
     many("user-annotation", "NAME=VALUE", "Add a free-form annotation."),
@@ -186,7 +186,8 @@ _IMAGE_OPTIONS = (                   # of run and prepare, behind an image
 
 _POD = Argument("uuid", "POD", "UUID of the pod, the start of one, or a pod's name.", complete="pod")
 _PODS = _POD.replace(name="uuids", metavar="POD…", help="UUIDs of pods, starts of them, or names.", many=True)
-_IMAGE = Argument("image", "IMAGE", "Image in the store: name[:version][,label=value…] or sha512-HASH.", complete="image")
+_IMAGE = Argument("image", "IMAGE", "Image in the store: NAME[:VERSION][,LABEL=VALUE…] or sha512-HASH.",
+                  complete="image")
 _IMAGES = _IMAGE.replace(name="images", metavar="IMAGE…", help="Images in the store.", many=True)
 _WORDS = Argument("words", "IMAGE [OPTIONS] [-- ARG… [---]] …", "Images: files, names or sha512-HASH.",
                   many=True, complete="image-or-file")
@@ -258,7 +259,8 @@ COMMANDS = (
             (Argument("shell", "bash|zsh|fish", "The shell.", complete="shell"),), panel="Other"),
     Command(("version",), "version", "Print versions.", panel="Other"),
     Command(("help",), "help", "Show help for a command.",
-            (Argument("words", "COMMAND…", "The command.", many=True, optional=True, complete="command"),), panel="Other"),
+            (Argument("words", "COMMAND…", "The command.", many=True, optional=True, complete="command"),),
+            panel="Other"),
     Command(("__complete",), "complete", "Print what could follow on a command line.",
             (Argument("words", "WORD…", "The command line so far.", many=True, optional=True),), raw=True, hidden=True),
 )
