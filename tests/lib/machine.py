@@ -76,6 +76,15 @@ class Process:
             raise AssertionError(f"{' '.join(self.command)} runs after {timeout_s} s\n{output!r}\n{errors!r}") from None
         return Result(self.command, self.popen.returncode, output or b"", errors or b"", self.uuid_file)
 
+    def until_line(self, wanted: str) -> None:
+        """Reads its output up to a line."""
+        assert self.popen.stdout is not None
+        seen = []
+        while not seen or seen[-1] != wanted:
+            line = self.popen.stdout.readline()
+            assert line, f"{wanted!r} does not come: {seen} {self.wait().stderr}"
+            seen.append(line.decode().rstrip("\n"))
+
     def kill(self) -> None:
         """SIGKILL to the program."""
         if self.popen.poll() is None:
@@ -140,6 +149,20 @@ class Machine:
         command, uuid_file = self.rkt_command(*words)
         return self.start(*command, uuid_file=uuid_file, **options)
 
+    def shell(self, image: Path | str, script: str, *pod_options: object, app_options: Iterable[object] = (),
+              **options: Any) -> Result:
+        """Runs a pod of one app, a shell script on the host's network."""
+        return self.rkt(*shell_words(image, script, *pod_options, app_options=app_options), **options)
+
+    def start_shell(self, image: Path | str, script: str, *pod_options: object, app_options: Iterable[object] = (),
+                    **options: Any) -> Process:
+        """The same, started only. A script that prints a line can be waited for with `until_line`."""
+        return self.start_rkt(*shell_words(image, script, *pod_options, app_options=app_options), **options)
+
+    def state(self, pod: str) -> dict[str, str]:
+        """What `rkt status` prints of a pod."""
+        return dict(line.split("=", 1) for line in self.rkt("status", pod).ok().stdout.splitlines())
+
     def file(self, name: str) -> Path:
         """A path for a new file in the shared directory."""
         self._files += 1
@@ -157,8 +180,11 @@ class Machine:
             _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
         return Terminal(descriptors[0], process)
 
-    def traces(self, word: str) -> list[str]:
-        """What is left of a pod: mounts, cgroups, processes, and files in /run and /tmp, with `word` in their names."""
+    def traces(self, word: str, passing: bool = True) -> list[str]:
+        """What is left of a pod: mounts, cgroups, processes, and files in /run and /tmp, with `word` in their names.
+
+        Without `passing`: but for what systemd-nspawn and systemd-machined take away a moment after the end.
+        """
         mounts = Path(f"/proc/{self.leader}/mountinfo").read_text().splitlines()
         found = [f"mount {line}" for line in mounts if word in line]
         found += [f"cgroup {path}" for path, _, _ in os.walk(self.cgroup_root()) if word in path.replace("\\x2d", "-")]
@@ -172,10 +198,17 @@ class Machine:
                 if ours:
                     found.append(f"process {entry.name} {command}")
         root = f"/proc/{self.leader}/root"
-        for directory in ("/run", "/tmp", "/var/tmp"):
+        for directory in ("/run", "/tmp", "/var/tmp") if passing else ("/tmp", "/var/tmp"):
             for path, directories, files in os.walk(root + directory):
                 found += [f"file {path.removeprefix(root)}/{name}" for name in directories + files if word in name]
         return found
+
+
+def shell_words(image: Path | str, script: str, *pod_options: object,
+                app_options: Iterable[object] = ()) -> list[object]:
+    """The words of a `rkt run` of one app, a shell script."""
+    return ["--insecure-options=image", "run", "--net=host", *pod_options, image, "--exec=/bin/sh", *app_options,
+            "--", "-c", script]
 
 
 def until(true: Callable[[], object], what: str, timeout_s: float = 30) -> None:
@@ -184,11 +217,6 @@ def until(true: Callable[[], object], what: str, timeout_s: float = 30) -> None:
     while not true():
         assert time.monotonic() < limit, f"not within {timeout_s} s: {what}"
         time.sleep(0.02)
-
-
-def lines(text: str) -> list[list[str]]:
-    """The fields of the lines of a table."""
-    return [line.split() for line in text.splitlines()]
 
 
 def together(processes: Iterable[Process], timeout_s: float = 60) -> list[Result]:

@@ -23,8 +23,8 @@ DEAR = frozenset({
 # What a run of an image in the store goes through, up to the exec of systemd-nspawn.
 RUN_PATH = ("stage0.cli.main", "stage0.cli.argv", "stage0.cli.options", "stage0.cli.context", "stage0.cli.images",
             "stage0.cli.run", "stage0.fetch", "stage0.pods", "stage0.prepare", "stage0.entrypoints",
-            "stage0.store.store", "stage1.appc.image", "stage1.appc.pod", "stage1.scope", "stage1.run", "stage1.plan", "stage1.mounts",
-            "stage2.record")
+            "stage0.store.store", "stage1.appc.image", "stage1.appc.pod", "stage1.scope", "stage1.run",
+            "stage1.plan", "stage1.mounts", "stage2.record")
 
 
 def imports(file: Path, anywhere: bool) -> Iterator[str]:
