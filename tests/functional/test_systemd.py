@@ -72,7 +72,8 @@ def test_a_service_keeps_the_pod_in_its_own_cgroup(host: Host, busybox: Path, un
     host.service(unit, *words(host, busybox, "sleep 100"), properties=("KillMode=mixed", "Slice=machine.slice")).ok()
     main = host.property(unit, "MainPID")
     until(lambda: host.run("cat", f"/proc/{main}/comm").stdout == "systemd-nspawn\n", "the pod runs")
-    uuid = next(pod["name"] for pod in json.loads(host.rkt("list", "--format=json").stdout) if pod["state"] == "running")
+    pods = json.loads(host.rkt("list", "--format=json").stdout)
+    uuid = next(pod["name"] for pod in pods if pod["state"] == "running")
     assert host.state(uuid)["state"] == "running"
     assert cgroup_of(host, main).startswith(f"/machine.slice/{unit}")
     assert f"rkt-{uuid}.scope" not in host.run("systemctl", "list-units", "--plain").stdout

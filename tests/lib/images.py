@@ -34,7 +34,7 @@ def busybox_rootfs(rootfs: Path) -> None:
     """Fills a root file system with busybox and all its applets."""
     program = shutil.which("busybox")
     assert program, "busybox-static is missing"
-    for directory, mode in ("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777), ("root", 0o700):
+    for directory, mode in ("bin", 0o755), ("etc", 0o755), ("usr", 0o755), ("tmp", 0o1777), ("root", 0o700):
         (rootfs / directory).mkdir(parents=True)
         (rootfs / directory).chmod(mode)
     shutil.copy(program, rootfs / "bin/busybox")
