@@ -41,6 +41,7 @@ _STATES = {  # directory: state when unlocked, when locked
 }
 _NOT_YET_ENDED = (EMBRYO, PREPARING, PREPARED, RUNNING)
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_FOREVER = float("inf")
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -158,8 +159,13 @@ class Pod:
 
     def move(self, directory: str) -> None:
         """Rename the pod into another state, for good: it stays there over a power loss."""
-        os.rename(self.path, f"{self.pods.directory(directory)}/{self.uuid}")
-        self.directory = directory
+        target = f"{self.pods.directory(directory)}/{self.uuid}"
+        while self.directory != directory:
+            try:
+                os.rename(self.path, target)
+                self.directory = directory
+            except FileNotFoundError:
+                self._look()  # a gc marked it before us
         faultpoints.reach(f"pod-in-{directory}")
         files.sync_directory(f"{self.pods.root}/{directory}")
 
@@ -177,13 +183,13 @@ class Pod:
         remove_tree(self.path)
         faultpoints.reach("remove-done")
 
-    def wait_ended(self, timeout_s: float | None = None) -> bool:
+    def wait_ended(self, timeout_s: float = _FOREVER) -> bool:
         """Wait until the pod neither runs nor ever will; False if the time is up first.
 
         Sleeps on the lock, which the kernel drops with the last process of the pod.
         """
         import time
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         while True:
             try:
                 state = self.state
@@ -191,25 +197,25 @@ class Pod:
                 return True
             if state not in _NOT_YET_ENDED:
                 return True
-            left_s = None if deadline is None else deadline - time.monotonic()
-            if left_s is not None and left_s <= 0:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
                 return False
             if state in (RUNNING, PREPARING):
                 self._wait_unlocked(left_s)
             else:
-                _pause(0.1 if left_s is None else min(0.1, left_s))
+                _pause(min(0.1, left_s))
 
-    def wait_ready(self, timeout_s: float | None = None) -> bool:
+    def wait_ready(self, timeout_s: float = _FOREVER) -> bool:
         """Wait until the apps of the pod started; False if the time is up. Raises PodError if it ends first."""
         import time
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         while True:
             state = self.state
             if os.path.lexists(f"{self.path}/{poddir.SUPERVISOR_STATUS}"):
                 return True
             if state not in _NOT_YET_ENDED:
                 raise PodError(f'pod "{self.uuid}" is {state} and never was ready')
-            if deadline is not None and time.monotonic() >= deadline:
+            if time.monotonic() >= deadline:
                 return False
             _pause(0.02)
 
@@ -222,7 +228,7 @@ class Pod:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
         return True
 
-    def _wait_unlocked(self, timeout_s: float | None) -> None:
+    def _wait_unlocked(self, timeout_s: float) -> None:
         import signal
 
         def expire(*_: object) -> None:
@@ -231,7 +237,7 @@ class Pod:
         previous = signal.signal(signal.SIGALRM, expire)
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, timeout_s or 0)
+                signal.setitimer(signal.ITIMER_REAL, 0 if timeout_s == _FOREVER else timeout_s)
                 fcntl.flock(self.fd, fcntl.LOCK_SH)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,175 @@
+"""From the command line of run and prepare to a pod in prepare/, filled and owned by us."""
+from __future__ import annotations
+
+import os
+
+from stage0 import faultpoints, prepare
+from stage0.cli import images
+from stage0.pods import Pod, Pods
+from stage0.prepare import Image, PodOptions, PrepareError
+from stage1.appc import pod as podschema
+from stage2 import files
+from stage2.errors import RktError
+from stage2.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stage0.cli.context import Context
+    from stage0.cli.images import ImageArgs
+    from stage0.store.store import Store
+    from stage1.appc.pod import PodManifest
+
+
+class PodLine(Value):
+    """What a command line asks for: images and options, or a pod manifest."""
+
+    images: tuple[ImageArgs, ...]
+    options: PodOptions
+    manifest: PodManifest | None
+    policy: str                      # never, new or update
+    name: str | None
+    no_overlay: bool
+    uuid_file: str | None            # where the UUID goes as soon as the pod exists
+
+    @property
+    def apps(self) -> int:
+        """The number of apps."""
+        return len(self.images) if self.manifest is None else len(self.manifest.apps)
+
+
+def read(command: str, values: dict[str, Any]) -> PodLine:
+    """The values of a command, checked, with the files that they name. Raises RktError."""
+    manifest = None
+    if values["pod_manifest"] is not None:
+        images.check_pod_manifest_alone(values)
+        try:
+            manifest = podschema.loads(files.read(values["pod_manifest"]))
+        except (OSError, RktError) as err:
+            raise PrepareError(f"pod manifest {values['pod_manifest']}") from err
+    line = images.split(values["words"], command=command, volume=values["volume"], mount=values["mount"])
+    if manifest is None and not line.images:
+        raise PrepareError("no image given (an image, or --pod-manifest=FILE, is needed)")
+    return PodLine(
+        images=line.images,
+        options=PodOptions(
+            volumes=line.volumes,
+            mounts=line.mounts,
+            inherited=prepare.inheritable(os.environ) if values["inherit_env"] else (),
+            environment=images.pod_environment(values["set_env"], values["set_env_file"]),
+            owner=(str(os.getuid()), str(os.getgid())),
+        ),
+        manifest=manifest,
+        policy=images.pull_policy(values["pull_policy"], values["store_only"], values["no_store"]),
+        name=values["name"],
+        no_overlay=values["no_overlay"],
+        uuid_file=values["uuid_file_save"],
+    )
+
+
+def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool = False, quiet: bool = False) -> Pod:
+    """The pod that a line asks for, in the directory `target`, owned by us.
+
+    With `durable` all of it is on the disk before the pod gets there; with `quiet` no
+    warnings come. A failure leaves nothing, a crash an unlocked pod that gc deletes.
+    """
+    from stage0 import overlay
+    from stage0.store.store import Store
+
+    warn = _silence if quiet else ctx.note
+
+    store = Store(ctx.data_dir)
+    manifest, found, warnings = _decide(ctx, store, line)
+    reason = None if line.no_overlay else overlay.unusable(ctx.data_dir)
+    for warning in warnings + ((f'disabling overlay support: "{reason}"',) if reason else ()):
+        warn(warning)
+    ctx.step("images")
+    pod = Pods(ctx.data_dir).create(uuid, line.name)
+    uuid_file = None
+    try:
+        if line.uuid_file is not None:
+            uuid_file = _save_uuid(line.uuid_file, uuid)
+            faultpoints.reach("uuid-saved")
+        ctx.step("pod directory")
+        _fill(ctx, store, pod, manifest, found, stacked=not (line.no_overlay or reason))
+        if durable:
+            from stage2 import syscalls
+
+            syscalls.syncfs(pod.fd)
+            faultpoints.reach("fill-synced")
+        pod.move(target)
+        ctx.step("pod filled")
+    except BaseException:
+        discard(pod)
+        if uuid_file is not None:
+            os.unlink(uuid_file)
+        raise
+    return pod
+
+
+def discard(pod: Pod) -> None:
+    """Delete a pod that we own and that did not come to run."""
+    os.chdir("/")
+    pod.remove()
+    pod.close()
+
+
+def _decide(ctx: Context, store: Store, line: PodLine) -> tuple[PodManifest, dict[str, Image], tuple[str, ...]]:
+    """The pod manifest, the image of each app by the app's name, and warnings."""
+    from stage0.fetch import fetch
+
+    if line.manifest is not None:
+        manifest = line.manifest
+        stored = [_stored(store, app.image.id) for app in manifest.apps]
+        manifest = prepare.with_images(manifest, stored)
+    else:
+        stored = []
+        for arguments in line.images:
+            image_id = fetch(store, arguments, line.policy, ctx)
+            stored.append(Image(image_id, store.manifest(image_id)))
+        manifest = prepare.pod_manifest(line.options, zip(line.images, stored, strict=True))
+    machine = os.uname().machine
+    for image in stored:
+        prepare.check_platform(image.manifest, machine)
+    found = {app.name: image for app, image in zip(manifest.apps, stored, strict=True)}
+    manifest, warnings = prepare.complete(manifest, {name: image.manifest for name, image in found.items()})
+    prepare.check_volumes(manifest)
+    return manifest, found, warnings
+
+
+def _stored(store: Store, image_id: str) -> Image:
+    full = store.resolve(image_id)
+    return Image(full, store.manifest(full))
+
+
+def _fill(ctx: Context, store: Store, pod: Pod, manifest: PodManifest, found: dict[str, Image], *,
+          stacked: bool) -> None:
+    from stage0 import filling
+
+    with store.prepare_lock():
+        trees = {}
+        for app, image in found.items():
+            tree = store.tree(image.image_id)
+            trees[app] = filling.AppTree(image.image_id, store.manifest_bytes(image.image_id), tree.id, tree.rootfs)
+        ctx.step("trees")
+        faultpoints.reach("trees-ready")
+        filling.fill(pod, manifest, trees, overlay=stacked)
+
+
+def _silence(_text: str) -> None:
+    return
+
+
+def _save_uuid(path: str, uuid: str) -> str | None:
+    """Write the file of --uuid-file-save; returns its path if it is a file, which can be taken back."""
+    path = os.path.realpath(path)
+    try:
+        if os.path.lexists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="ascii") as device:  # /dev/stdout, a FIFO: not to be replaced
+                device.write(uuid)
+            return None
+        files.replace(path, uuid, 0o644)
+    except OSError as err:
+        raise RktError(f"writing --uuid-file-save {path}") from err
+    return path

@@ -1,0 +1,20 @@
+"""rkt prepare: makes a pod ready to be started later."""
+from __future__ import annotations
+
+from stage0 import pods as states
+from stage0.cli import podline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stage0.cli.context import Context
+
+
+def command(ctx: Context, **values: Any) -> int:
+    """Make the pod and print its UUID; with --quiet nothing else is said."""
+    ctx.require_root()
+    line = podline.read("prepare", values)
+    with podline.make(ctx, line, states.new_uuid(), states.IN_PREPARED, durable=True, quiet=values["quiet"]) as pod:
+        ctx.say(pod.uuid)
+    return 0

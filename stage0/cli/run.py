@@ -1,0 +1,30 @@
+"""rkt run: starts a pod of one or more images, in the foreground."""
+from __future__ import annotations
+
+from stage0 import entrypoints, faultpoints
+from stage0 import pods as states
+from stage0.cli import podline, starting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stage0.cli.context import Context
+
+
+def command(ctx: Context, **values: Any) -> int:
+    """Make the pod and become its supervisor; a failed start leaves nothing behind."""
+    ctx.require_root()
+    line = podline.read("run", values)
+    starting.check_interactive(values, line.apps)
+    arguments = starting.stage1_arguments(ctx, values)
+    uuid = states.new_uuid()
+    scope = starting.request_scope(ctx, uuid, values)
+    ctx.step("scope asked for")
+    pod = podline.make(ctx, line, uuid, states.IN_RUN)
+    try:
+        faultpoints.reach("run-hand-over")
+        return entrypoints.run(pod, arguments, scope)
+    except BaseException:
+        podline.discard(pod)
+        raise

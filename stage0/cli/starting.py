@@ -1,0 +1,38 @@
+"""What run and run-prepared have in common: the start of a pod that is filled."""
+from __future__ import annotations
+
+from stage0.prepare import PrepareError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stage0.cli.context import Context
+    from stage1.scope import Scope
+
+_SWITCHES = {"capabilities": "--disable-capabilities-restriction", "paths": "--disable-paths",
+             "seccomp": "--disable-seccomp"}
+
+
+def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
+    """The arguments of stage1's entry point `run`, without the UUID (docs/stage1-interface.md)."""
+    arguments = ["--debug"] if ctx.debug else []
+    arguments += [f"--net={values['net'] or 'none'}", f"--local-config={ctx.local_config}",
+                  f"--stop-timeout={values['stop_timeout']:g}"]
+    arguments += [switch for check, switch in _SWITCHES.items() if check in ctx.insecure]
+    arguments += [f"--{option}" for option in ("interactive", "no-prefix") if values[option.replace("-", "_")]]
+    arguments += [f"--{option}={values[option]}" for option in ("hostname", "slice") if values[option] is not None]
+    return arguments + [f"--property={text}" for text in values["property"]]
+
+
+def request_scope(ctx: Context, uuid: str, values: dict[str, Any]) -> Scope | None:
+    """Ask for the pod's scope, if it is to get one: systemd makes it while we go on."""
+    from stage1 import scope
+
+    return scope.request(uuid, values["slice"], values["property"], ctx.debug)
+
+
+def check_interactive(values: dict[str, Any], apps: int) -> None:
+    """Raise PrepareError if --interactive is asked for a pod that cannot have it."""
+    if values["interactive"] and apps != 1:
+        raise PrepareError(f"--interactive: the pod has {apps} apps, only one can have the terminal")
