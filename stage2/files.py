@@ -65,3 +65,12 @@ def read_fd(fd: int, path: str | os.PathLike[str], limit_bytes: int = 1 << 24) -
         if total > limit_bytes:
             raise OSError(27, os.strerror(27), os.fspath(path))
     return b"".join(parts)
+
+
+def append(path: str | os.PathLike[str], data: str) -> None:
+    """Write to a file that is there already, in one write: for files of the kernel."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(fd, data.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,9 @@
+"""PID 1 of the pod: `python3 -I -S /rkt/lib/stage2/__main__.py`."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from stage2 import init  # noqa: E402  (stage2's parent is on the path only now)
+
+sys.exit(init.main())
