@@ -284,7 +284,7 @@ def usage(command: Command) -> str:
 def _did_you_mean(word: str, known: list[str], dashes: str = "") -> str:
     from difflib import get_close_matches  # late: only a mistyped word pays for it
 
-    near = get_close_matches(word, known, 1)
+    near = get_close_matches(word, known, 1, 0.7)
     return f" (did you mean {dashes}{near[0]}?)" if near else ""
 
 

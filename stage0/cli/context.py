@@ -21,6 +21,26 @@ class ReaderGone(BaseException):
     """Nobody reads our standard output any more; not an error, the rest is not wanted."""
 
 
+def flush() -> None:
+    """Write out what was said. Raises RktError, or ReaderGone."""
+    try:
+        sys.stdout.flush()
+    except OSError as err:
+        raise _failed(err) from err
+
+
+def _failed(err: OSError) -> BaseException:
+    return ReaderGone() if isinstance(err, BrokenPipeError) else RktError("writing to standard output")
+
+
+def tell(text: str) -> None:
+    """A line on stderr; that nobody takes it changes nothing."""
+    try:
+        sys.stderr.write(text + "\n")
+    except OSError:
+        pass
+
+
 class Context:
     """The global options of one call, and its output: results on stdout, all else on stderr."""
 
@@ -69,13 +89,13 @@ class Context:
         """A line of results, on stdout."""
         try:
             sys.stdout.write(text + "\n")
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as err:
+            raise _failed(err) from err
 
     def note(self, text: str) -> None:
         """A line for people, on stderr, behind the command's name."""
-        sys.stdout.flush()           # keeps the order where both go to one file
-        sys.stderr.write(f"{self.command}: {text}\n")
+        flush()                      # keeps the order where both go to one file
+        tell(f"{self.command}: {text}")
 
     def debug_note(self, text: str) -> None:
         """A line that only --debug shows."""

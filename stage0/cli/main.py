@@ -5,8 +5,9 @@ import os
 import sys
 
 from stage0.cli import argv
-from stage0.cli.context import Context, ReaderGone
+from stage0.cli.context import Context, ReaderGone, flush, tell
 from stage2 import errors
+from stage2.errors import RktError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 FAILED = 254             # all failures of rkt itself: the other numbers belong to the apps
 NO_COMMAND = 2
-_SIGINT, _SIGPIPE, _SIGTERM = 2, 13, 15
+_SIGHUP, _SIGINT, _SIGPIPE, _SIGTERM = 1, 2, 13, 15
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: clean up and go."""
+    """A signal that ends the command arrived: clean up and go."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,13 +36,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if words is None else words
     try:
-        status = _run(words)
-        _flush()
-        return status
+        return _run(words)
     except KeyboardInterrupt:
         return _die(_SIGINT)
-    except Terminated:
-        return _die(_SIGTERM)
+    except Terminated as ended:
+        return _die(ended.number)
     except ReaderGone:
         return _die(_SIGPIPE)
 
@@ -47,17 +50,17 @@ def _run(words: Sequence[str]) -> int:
     try:
         parsed = argv.parse(words)
         name, debug = parsed.command.words[0], parsed.common["debug"]
-        _on_sigterm()
+        _unwind_by_signals()
         ctx = Context(name, parsed.common)
         ctx.step("arguments")
         module = __import__(f"stage0.cli.{parsed.command.module}", fromlist=("command",))
         ctx.step("modules")
         status: int = module.command(ctx, **_with_uuid_file(parsed))
-        _flush()
+        flush()
         return status
     except argv.UsageError as err:
         return _misused(err)
-    except (errors.RktError, OSError) as err:
+    except (RktError, OSError) as err:
         _complain(name, errors.tree(err) if debug else errors.line(err))
         return FAILED
 
@@ -72,9 +75,9 @@ def _with_uuid_file(parsed: argv.Parsed) -> dict[str, Any]:
         try:
             word = files.read(path, 4096).decode().strip()
         except (OSError, UnicodeDecodeError) as err:
-            raise errors.RktError("reading --uuid-file") from err
+            raise RktError("reading --uuid-file") from err
         if not word:
-            raise errors.RktError(f"reading --uuid-file: {path}: the file is empty")
+            raise RktError(f"reading --uuid-file: {path}: the file is empty")
         first = parsed.command.arguments[0]
         values[first.name] = (word,) if first.many else word
     return values
@@ -84,46 +87,46 @@ def _misused(err: argv.UsageError) -> int:
     if isinstance(err, argv.CommandMissing):
         from stage0.cli import help  # late: whoever types the bare word asks for it
 
-        sys.stderr.write(help.overview(err.words))
+        tell(help.overview(err.words).rstrip("\n"))
     else:
         _complain(err.words[0] if err.words else "rkt", str(err))
-        sys.stderr.write(f"Try `{' '.join(('rkt', *err.words))} --help`.\n")
+        tell(f"Try `{' '.join(('rkt', *err.words))} --help`.")
     return NO_COMMAND if isinstance(err, argv.CommandError) and not err.words else FAILED
 
 
 def _complain(name: str, text: str) -> None:
     try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        pass                         # that fault is told, or the reader gone, already
-    sys.stderr.write(f"{name}: {text}\n")
+        flush()
+    except RktError:
+        _drop_output()               # told already, or the lesser evil
+    tell(f"{name}: {text}")
 
 
-def _on_sigterm() -> None:
-    """Let SIGTERM unwind the command, so that what it began is cleaned up."""
+def _unwind_by_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind the command as SIGINT does, so that what it began is cleaned up."""
     import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its 5 ms of enumerations
 
-    def unwind(_number: int, _frame: FrameType | None) -> None:
-        _signal.signal(_SIGTERM, _signal.SIG_IGN)
-        raise Terminated
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        _signal.signal(number, _signal.SIG_IGN)
+        raise Terminated(number)
 
-    if _signal.getsignal(_SIGTERM) is _signal.SIG_DFL or _signal.getsignal(_SIGTERM) == 0:
-        _signal.signal(_SIGTERM, unwind)
+    for number in (_SIGTERM, _SIGHUP):
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, unwind)
 
 
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise ReaderGone from None
+def _drop_output() -> None:
+    """Let what is still in the buffer of standard output go nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def _die(number: int) -> int:
     """End this process by a signal, its default action restored; 128+N should that fail."""
     import _signal
 
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)                 # what is still in the buffer goes nowhere
+    _drop_output()
     _signal.signal(number, _signal.SIG_DFL)
     os.kill(os.getpid(), number)
     return 128 + number

@@ -44,13 +44,13 @@ def test_commands_below_image(words: tuple[str, ...], title: str) -> None:
     (("st",), "st could be any of stop, status"),
     (("rn",), "unknown command rn (did you mean run?)"),
     (("frobnicate",), "unknown command frobnicate"),
-    (("__comp", "x"), "unknown command __comp (did you mean completion?)"),
+    (("__comp", "x"), "unknown command __comp"),
     (("image", "lits"), "unknown command lits (did you mean list?)")])
 def test_unknown_and_unclear_commands(words: tuple[str, ...], text: str) -> None:
     with pytest.raises(CommandError) as caught:
         parse(words)
     assert str(caught.value) == text
-    assert caught.value.words == words[:-1] if words[0] == "image" else ()
+    assert caught.value.words == (("image",) if words[0] == "image" else ())
 
 
 @pytest.mark.parametrize(("words", "path"), [((), ()), (("--debug",), ()), (("image",), ("image",))])
@@ -159,8 +159,8 @@ def test_insecure_options(text: str, off: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "reason"), [
-    ("imgae", "imgae is none of none, all-fetch, all-run, all, image, tls, http, pubkey, capabilities, paths, seccomp, "
-              "ondisk"),
+    ("imgae", ("imgae is none of none, all-fetch, all-run, all, image, tls, http, pubkey, capabilities, paths, "
+               "seccomp, ondisk")),
     ("image,image", "image is given twice"), ("", "nothing is none of none, all-fetch"), ("image,", "nothing is none")])
 def test_insecure_options_that_are_none(text: str, reason: str) -> None:
     assert refusal("list", f"--insecure-options={text}").startswith(f"--insecure-options: {reason}")
@@ -184,12 +184,12 @@ def test_options_that_make_no_sense(words: tuple[str, ...], text: str) -> None:
 @pytest.mark.parametrize(("words", "text"), [
     (("status",), "POD is missing (usage: rkt status [OPTIONS] POD | --uuid-file=FILE)"),
     (("stop",), "POD is missing (usage: rkt stop [OPTIONS] POD… | --uuid-file=FILE)"),
-    (("status", "a", "b"), "b is one argument too many: there is nothing it could be "
-                           "(usage: rkt status [OPTIONS] POD | --uuid-file=FILE)"),
-    (("status", "--uuid-file=f", "a"), "a is one argument too many: --uuid-file names the pod already "
-                                       "(usage: rkt status [OPTIONS] POD | --uuid-file=FILE)"),
-    (("rm", "--uuid-file=f", "a"), "a is one argument too many: --uuid-file names the pod already "
-                                   "(usage: rkt rm [OPTIONS] POD… | --uuid-file=FILE)"),
+    (("status", "a", "b"), ("b is one argument too many: there is nothing it could be "
+                           "(usage: rkt status [OPTIONS] POD | --uuid-file=FILE)")),
+    (("status", "--uuid-file=f", "a"), ("a is one argument too many: --uuid-file names the pod already "
+                                       "(usage: rkt status [OPTIONS] POD | --uuid-file=FILE)")),
+    (("rm", "--uuid-file=f", "a"), ("a is one argument too many: --uuid-file names the pod already "
+                                   "(usage: rkt rm [OPTIONS] POD… | --uuid-file=FILE)")),
     (("export", "a"), "OUT.aci is missing (usage: rkt export [OPTIONS] (POD | --uuid-file=FILE) OUT.aci)"),
     (("run",), "IMAGE is missing (usage: rkt run [OPTIONS] IMAGE [OPTIONS] [-- ARG… [---]] …)"),
     (("image", "rm"), "IMAGE is missing (usage: rkt image rm [OPTIONS] IMAGE…)"),
