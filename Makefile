@@ -25,6 +25,11 @@ printf '%s\n' '#!$(1) -IS' 'import sys' \
 	'from stage0.$(3).main import main' 'sys.exit(main())' >'$(4).new' && chmod 755 '$(4).new' && mv '$(4).new' '$(4)'
 endef
 
+# $(call completion,SHELL,FILE BELOW PREFIX)
+define completion
+mkdir -p $(DESTDIR)$(PREFIX)/$(dir $(2)) && $(bin)/rkt completion $(1) >$(DESTDIR)$(PREFIX)/$(2)
+endef
+
 # $(call missing,PACKAGES): installs those of Debian's packages that are not there.
 define missing
 @wanted=; for package in $(1); do \
@@ -85,12 +90,16 @@ install: env
 	$(call missing,$(packages))
 	rm -rf $(DESTDIR)$(PREFIX)/lib/rkt
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rkt $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(bin)/pip install --quiet --disable-pip-version-check --target $(DESTDIR)$(PREFIX)/lib/rkt .
-	rm -rf $(DESTDIR)$(PREFIX)/lib/rkt/bin build
+	$(bin)/pip install --quiet --disable-pip-version-check --no-compile --target $(DESTDIR)$(PREFIX)/lib/rkt .
+	rm -rf $(DESTDIR)$(PREFIX)/lib/rkt/{bin,rkt_runtime-*/direct_url.json} build
+	$(PYTHON) -m compileall -q $(if $(DESTDIR),-s $(DESTDIR)) $(DESTDIR)$(PREFIX)/lib/rkt
 	$(call launcher,$(PYTHON),$(PREFIX)/lib/rkt,cli,$(DESTDIR)$(PREFIX)/bin/rkt)
 	$(call launcher,$(PYTHON),$(PREFIX)/lib/rkt,actool,$(DESTDIR)$(PREFIX)/bin/actool)
 	for unit in units/*.service units/*.timer; do \
 		sed 's|/usr/bin/rkt|$(PREFIX)/bin/rkt|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
+	$(call completion,bash,share/bash-completion/completions/rkt)
+	$(call completion,zsh,share/zsh/site-functions/_rkt)
+	$(call completion,fish,share/fish/vendor_completions.d/rkt.fish)
 	install -D -m 644 units/tmpfiles.d/rkt.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rkt.conf
 	install -D -m 644 units/sysusers.d/rkt.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/rkt.conf
 
