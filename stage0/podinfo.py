@@ -88,33 +88,48 @@ def read(pod: Pod, *, details: bool = True) -> PodInfo:
     state = pod.state
     manifest: dict[str, Any] = {}
     try:
-        manifest = jsontext.loads(pod.read(poddir.MANIFEST))
-        apps = tuple(_app(app, manifest, pod) for app in manifest["apps"])
+        manifest = jsontext.loads(pod.read(poddir.MANIFEST), own=True)
+        apps = tuple([_app(app, manifest, pod, state if details else None) for app in manifest["apps"]])
     except FileNotFoundError:
         apps = ()
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as err:
         raise PodError(f"manifest of pod {pod.uuid}") from err
     return PodInfo(
-        uuid=pod.uuid,
-        name=pod.name(),
-        state=state,
-        created_ns=_mtime(pod, poddir.CREATED) or _mtime(pod, poddir.MANIFEST),
-        started_ns=_mtime(pod, poddir.PPID) if state in _STARTED else None,
-        apps=tuple(_with_status(app, pod, state) for app in apps) if details else apps,
-        user_annotations=manifest.get("userAnnotations") or {},
-        user_labels=manifest.get("userLabels") or {},
+        pod.uuid,
+        pod.name(),
+        state,
+        _mtime(pod, poddir.CREATED) or _mtime(pod, poddir.MANIFEST),
+        _mtime(pod, poddir.PPID) if state in _STARTED else None,
+        apps,
+        manifest.get("userAnnotations") or {},
+        manifest.get("userLabels") or {},
     )
 
 
-def _app(found: dict[str, Any], manifest: dict[str, Any], pod: Pod) -> AppInfo:
+def _app(found: dict[str, Any], manifest: dict[str, Any], pod: Pod, state: str | None) -> AppInfo:
+    """An app; with the state of its pod, its own state, times and mounts too."""
     image, app = found["image"], found.get("app") or {}
+    name = found["name"]
+    known = (name, image["id"], image_name(image.get("name"), image.get("labels") or ()),
+             app.get("userAnnotations") or {}, app.get("userLabels") or {})
+    if state is None:
+        return AppInfo(*known)
+    mounts = tuple([_mount(mount, app, manifest, pod) for mount in found.get("mounts") or ()])
+    if state not in _STARTED:
+        return AppInfo(*known, mounts, CREATED if state == states.PREPARED else UNKNOWN)
+    started = _mtime(pod, poddir.status_started(name))
+    code = _number(pod, poddir.status(name))
+    if code is not None or state != states.RUNNING:
+        now = EXITED
+    else:
+        now = CREATED if started is None else RUNNING
     return AppInfo(
-        name=found["name"],
-        image_id=image["id"],
-        image_name=image_name(image.get("name"), image.get("labels") or ()),
-        user_annotations=app.get("userAnnotations") or {},
-        user_labels=app.get("userLabels") or {},
-        mounts=tuple(_mount(mount, app, manifest, pod) for mount in found.get("mounts") or ()),
+        *known, mounts, now,
+        _mtime(pod, poddir.status_created(name)),
+        started,
+        None if code is None else _mtime(pod, poddir.status(name)),
+        code,
+        None if code is None else _number(pod, poddir.status_signal(name)),
     )
 
 
@@ -133,25 +148,6 @@ def _mount(mount: dict[str, Any], app: dict[str, Any], manifest: dict[str, Any],
         read_only = any(point.get("readOnly") for point in points)
     own = f"{pod.path}/{poddir.SHARED_VOLUMES}/{volume['name']}"
     return MountInfo(volume["name"], mount["path"], volume.get("source") or own, bool(read_only))
-
-
-def _with_status(app: AppInfo, pod: Pod, state: str) -> AppInfo:
-    if state not in _STARTED:
-        return app.replace(state=CREATED if state == states.PREPARED else UNKNOWN)
-    started = _mtime(pod, poddir.status_started(app.name))
-    code = _number(pod, poddir.status(app.name))
-    if code is not None or state != states.RUNNING:
-        now = EXITED
-    else:
-        now = CREATED if started is None else RUNNING
-    return app.replace(
-        state=now,
-        created_ns=_mtime(pod, poddir.status_created(app.name)),
-        started_ns=started,
-        finished_ns=None if code is None else _mtime(pod, poddir.status(app.name)),
-        exit_code=code,
-        signal=None if code is None else _number(pod, poddir.status_signal(app.name)),
-    )
 
 
 def supervisor_pid(pod: Pod) -> int | None:

@@ -41,6 +41,7 @@ _STATES = {  # directory: state when unlocked, when locked
 }
 _NOT_YET_ENDED = (EMBRYO, PREPARING, PREPARED, RUNNING)
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_BLOCK = 1 << 16
 _FOREVER = float("inf")
 _HEX = frozenset("0123456789abcdef")
 
@@ -131,7 +132,8 @@ class Pod:
         """The content of a file in the pod directory, wherever that moves meanwhile."""
         fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            return files.read_fd(fd, name)
+            data = os.read(fd, _BLOCK)
+            return data if len(data) < _BLOCK else data + files.read_fd(fd, name)
         finally:
             os.close(fd)
 

@@ -9,6 +9,9 @@ else:
         return lambda made: made
 
 
+_set = object.__setattr__
+
+
 @dataclass_transform(frozen_default=True)
 class ValueType(type):
     """The class of value classes: makes slots and the list of fields from the annotations.
@@ -39,12 +42,16 @@ class Value(metaclass=ValueType):
     if not TYPE_CHECKING:
         def __init__(self, *values, **named):
             fields = self._fields
+            if len(values) == len(fields) and not named:  # no names to look at: many times as fast
+                for field, value in zip(fields, values):
+                    _set(self, field, value)
+                return
             if len(values) > len(fields):
                 raise TypeError(f"{type(self).__name__} has {len(fields)} fields, {len(values)} values given")
             for field, value in zip(fields, values):
                 if field in named:
                     raise TypeError(f"{type(self).__name__}: {field} given twice")
-                object.__setattr__(self, field, value)
+                _set(self, field, value)
             for field in fields[len(values):]:
                 if field in named:
                     value = named.pop(field)
@@ -52,14 +59,14 @@ class Value(metaclass=ValueType):
                     value = self._defaults[field]
                 else:
                     raise TypeError(f"{type(self).__name__}: {field} is missing")
-                object.__setattr__(self, field, value)
+                _set(self, field, value)
             if named:
                 raise TypeError(f"{type(self).__name__} has no field {', '.join(named)}")
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
-        kept = {field: getattr(self, field) for field in type(self)._fields}
-        return type(self)(**{**kept, **changes})
+        values = [changes.pop(field) if field in changes else getattr(self, field) for field in type(self)._fields]
+        return type(self)(*values, **changes)
 
     def __setattr__(self, field: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen, its {field} cannot be set")

@@ -18,7 +18,7 @@ def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
     """The arguments of stage1's entry point `run`, without the UUID (docs/stage1-interface.md)."""
     arguments = ["--debug"] if ctx.debug else []
     arguments += [f"--net={values['net'] or 'none'}", f"--local-config={ctx.local_config}",
-                  f"--stop-timeout={values['stop_timeout']:g}"]
+                  f"--stop-timeout={values['stop_timeout']:.15g}"]
     arguments += [switch for check, switch in _SWITCHES.items() if check in ctx.insecure]
     arguments += [f"--{option}" for option in ("interactive", "no-prefix") if values[option.replace("-", "_")]]
     arguments += [f"--{option}={values[option]}" for option in ("hostname", "slice") if values[option] is not None]
