@@ -185,7 +185,8 @@ def test_what_an_image_keeps_from_build_to_run(host: Host, tmp_path: Path) -> No
 
 
 def test_dependencies_are_laid_below(host: Host, shared: Path) -> None:
-    base = images.build(shared / "base.aci", images.manifest("example.com/base", None), {"/from": "base", "/base": "base"})
+    base = images.build(shared / "base.aci", images.manifest("example.com/base", None),
+                        {"/from": "base", "/base": "base"})
     host.rkt("--insecure-options=image", "fetch", base).ok()
     top = images.build(shared / "top.aci", images.manifest("example.com/top", dependencies=[
         {"imageName": "example.com/base"}], app={"environment": [{"name": "WHO", "value": "top"}]}),
