@@ -30,6 +30,7 @@ def mark(pods: Pods, note: Tell) -> None:
                     note(f'moving pod "{pod.uuid}" to garbage')
                     faultpoints.reach("gc-mark")
                     pod.move(target)
+                    faultpoints.reach("gc-marked")
 
 
 def expire(pods: Pods, age_s: float, note: Tell) -> None:
@@ -38,7 +39,6 @@ def expire(pods: Pods, age_s: float, note: Tell) -> None:
         with _present():
             if _age_s(pod) >= age_s and pod.lock() and pod.directory == states.IN_PREPARED:
                 note(f'moving expired prepared pod "{pod.uuid}" to garbage')
-                faultpoints.reach("gc-expire")
                 pod.move(states.IN_GARBAGE)
 
 
@@ -54,6 +54,7 @@ def sweep(pods: Pods, grace_s: float, say: Tell, note: Tell) -> int:
                 continue
             if not pod.lock():
                 continue
+            faultpoints.reach("gc-locked")
             say(f'Garbage collecting pod "{pod.uuid}"')
             try:
                 delete(pod, note)

@@ -41,6 +41,7 @@ _STATES = {  # directory: state when unlocked, when locked
 }
 _NOT_YET_ENDED = (EMBRYO, PREPARING, PREPARED, RUNNING)
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_TRIES = 100
 _BLOCK = 1 << 16
 _FOREVER = float("inf")
 _HEX = frozenset("0123456789abcdef")
@@ -142,15 +143,29 @@ class Pod:
         files.replace(f"{self.path}/{name}", content, mode, sync=sync)
 
     def lock(self) -> bool:
-        """Take the pod over; False if another process has it. Does not wait. Raises PodGone."""
-        while not self.owned:
+        """Take the pod over; False if another process has it. Raises PodGone.
+
+        Waits for a moment while the pod is only read: who looks at a state does that briefly.
+        """
+        for _ in range(_TRIES):
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self.owned = True
             except BlockingIOError:
                 if not self._probe():
                     return False
-                _pause(0.002)  # only readers, who look at the state: gone in a moment
+                _pause(0.002)
+            else:
+                self.owned = True
+                self._look()
+                return True
+        return False
+
+    def hold(self) -> bool:
+        """Keep the pod from being taken over, and so deleted, until it is closed; False if it is in other hands."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         self._look()
         return True
 
@@ -168,7 +183,7 @@ class Pod:
                 self.directory = directory
             except FileNotFoundError:
                 self._look()  # a gc marked it before us
-        faultpoints.reach(f"pod-in-{directory}")
+        faultpoints.reach("pod-renamed")
         files.sync_directory(f"{self.pods.root}/{directory}")
 
     def remove(self) -> None:
@@ -179,9 +194,10 @@ class Pod:
         self.pods.release_name(self)
         faultpoints.reach("remove-name-released")
         # The roots of the apps first: as long as the manifest is there, the pod can be told and removed.
-        for part in ("overlay", poddir.STAGE1_ROOTFS):
-            remove_tree(f"{self.path}/{part}")
-            faultpoints.reach(f"remove-after-{part.rpartition('/')[2]}")
+        remove_tree(f"{self.path}/overlay")
+        faultpoints.reach("remove-overlay-gone")
+        remove_tree(f"{self.path}/{poddir.STAGE1_ROOTFS}")
+        faultpoints.reach("remove-rootfs-gone")
         remove_tree(self.path)
         faultpoints.reach("remove-done")
 
@@ -292,6 +308,7 @@ class Pods:
                 self._reserve_name(name, uuid)
                 faultpoints.reach("pod-named")
             pod.move(IN_PREPARE)
+            faultpoints.reach("pod-created")
         except BaseException:
             pod.remove()
             pod.close()

@@ -5,16 +5,18 @@ Python scanner and the error messages need. The module is loaded when a text is 
 """
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    make_scanner: Any
+
 try:
     from _json import encode_basestring as quote
     from _json import make_scanner
 except ImportError:  # an interpreter without the accelerator
     make_scanner = None
     from json.encoder import encode_basestring as quote
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 MAX_DEPTH = 64
 _SPACE = " \t\n\r"
@@ -49,8 +51,8 @@ class _OwnContext(_Context):
     object_pairs_hook = None  # type: ignore[assignment]
 
 
-_scan = make_scanner and make_scanner(_Context)
-_scan_own = make_scanner and make_scanner(_OwnContext)
+_scan: Any = None if make_scanner is None else make_scanner(_Context)
+_scan_own: Any = None if make_scanner is None else make_scanner(_OwnContext)
 
 
 def loads(data: bytes | str, *, own: bool = False) -> Any:
@@ -111,7 +113,8 @@ def _write(value: Any, put: Any, indent: str | None, newline: str) -> None:
 
 def _members(value: Any, put: Any, indent: str | None, newline: str, brackets: str, named: bool) -> None:
     if not value:
-        return put(brackets)
+        put(brackets)
+        return
     inner = newline if indent is None else newline + indent
     put(brackets[0])
     for number, member in enumerate(value):

@@ -85,6 +85,7 @@ def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool =
     for warning in warnings + ((f'disabling overlay support: "{reason}"',) if reason else ()):
         warn(warning)
     ctx.step("images")
+    faultpoints.reach("images-ready")
     pod = Pods(ctx.data_dir).create(uuid, line.name)
     uuid_file = None
     try:
@@ -99,6 +100,7 @@ def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool =
             syscalls.syncfs(pod.fd)
             faultpoints.reach("fill-synced")
         pod.move(target)
+        faultpoints.reach("pod-filled")
         ctx.step("pod filled")
     except BaseException:
         discard(pod)

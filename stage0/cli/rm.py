@@ -1,6 +1,7 @@
 """rkt rm: removes pods that do not run."""
 from __future__ import annotations
 
+from stage0 import faultpoints
 from stage0.pods import PodError, Pods
 from stage2 import errors
 from stage2.errors import RktError
@@ -21,6 +22,7 @@ def command(ctx: Context, *, uuids: tuple[str, ...]) -> int:
         try:
             with pods.find(word) as pod:
                 gc.take(pod)
+                faultpoints.reach("rm-locked")
                 gc.delete(pod, ctx.note)
                 ctx.say(f'"{pod.uuid}"')
         except (RktError, OSError) as err:

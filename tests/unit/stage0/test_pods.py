@@ -228,3 +228,13 @@ def test_a_pod_that_ends_before_it_is_ready(pods: Pods) -> None:
     with pytest.raises(PodError) as caught:
         pods.find(UUID).wait_ready()
     assert str(caught.value) == f'pod "{UUID}" is exited and never was ready'
+
+
+def test_a_pod_that_is_held_cannot_be_locked_and_shows_its_state(pods: Pods) -> None:
+    make(pods, directory="run")
+    with pods.find(UUID) as pod:
+        assert pod.hold()
+        other = pods.find(UUID)
+        assert not other.lock()
+        assert other.state == "exited"
+    assert other.lock()

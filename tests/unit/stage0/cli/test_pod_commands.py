@@ -153,7 +153,7 @@ def test_status_of_an_ended_pod(rkt: Rkt, pods: Pods) -> None:
     status, out, _ = rkt("status", ONE)
     keys = [line.partition("=")[0] for line in out.splitlines()]
     assert keys == ["state", "created", "started", "networks", "pid", "exited", "app-web", "app-log"]
-    assert {"state=exited", "networks=", "pid=123456789", "exited=true", "app-web=0", "app-log=3"} < set(out.split("\n"))
+    assert {"state=exited", "networks=", "pid=123456789", "exited=true", "app-web=0", "app-log=3"} < set(out.split())
     assert status == 0
 
 
@@ -253,8 +253,10 @@ def test_stop_of_what_does_not_run(rkt: Rkt, pods: Pods) -> None:
 def test_stop_that_fails(rkt: Rkt, pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entrypoints, "stop", lambda pod, *, force: 3)
     with make(pods, ONE, "run", "web"):
-        assert rkt("stop", ONE) == (254, "", f'stop: pod "{ONE}": its stop entry point failed with status 3\n'
-                                             "stop: failed to stop 1 pod(s)\n")
+        status, out, err = rkt("stop", ONE)
+    assert (status, out) == (254, "")
+    assert err.splitlines() == [
+        f'stop: pod "{ONE}": its stop entry point failed with status 3', "stop: failed to stop 1 pod(s)"]
 
 
 def test_a_pod_that_does_not_end(rkt: Rkt, pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +287,8 @@ def test_gc(rkt: Rkt, pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rkt("gc", "--grace-period=0") == (0, f'Garbage collecting pod "{ONE}"\n', "")
 
 
-@pytest.mark.parametrize("words", [["run", "x"], ["prepare", "x"], ["run-prepared", ONE], ["enter", ONE], ["rm", ONE], ["gc"]])
+@pytest.mark.parametrize("words", [["run", "x"], ["prepare", "x"], ["run-prepared", ONE], ["enter", ONE],
+                                   ["rm", ONE], ["gc"], ["export", ONE, "x.aci"]])
 def test_what_needs_root(rkt: Rkt, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     pytest.importorskip("stage1.appc.pod")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
