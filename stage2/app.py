@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from stage2 import syscalls
+from stage2 import files, paths, syscalls
 from stage2.errors import RktError
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def find_program(word: str, path: str, directory: str) -> str:
     raise StartError(f'unable to find "{word}" in "{directory if "/" in word else path}"')
 
 
-def become(app: App, words: tuple[str, ...], environment: dict[str, str], seccomp: bytes | None,
+def become(app: App, words: tuple[str, ...], environment: dict[str, str], filters: tuple[bytes, ...],
            keep_fds: int = 3, as_root: bool = False) -> NoReturn:
     """Turn the calling process, which has the app's root already, into a program of the app.
 
@@ -52,7 +52,7 @@ def become(app: App, words: tuple[str, ...], environment: dict[str, str], seccom
     event handlers. Raises StartError or OSError until the exec succeeded.
     """
     uid, gid = (0, 0) if as_root else (app.uid, app.gid)
-    no_new_privileges = app.no_new_privileges or (uid != 0 and seccomp is not None)
+    no_new_privileges = app.no_new_privileges or (uid != 0 and bool(filters))
     try:
         os.chdir(app.working_directory)
     except OSError as err:
@@ -60,8 +60,8 @@ def become(app: App, words: tuple[str, ...], environment: dict[str, str], seccom
     program = find_program(words[0], environment.get("PATH", DEFAULT_PATH), app.working_directory)
     os.umask(app.umask)
     os.setgroups(app.groups)
-    if seccomp is not None and not no_new_privileges:
-        syscalls.set_seccomp_filter(seccomp)  # takes CAP_SYS_ADMIN, which goes next
+    if not no_new_privileges:
+        _load(filters)  # takes CAP_SYS_ADMIN, which goes next
     limit_capabilities(app.capabilities)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -70,13 +70,22 @@ def become(app: App, words: tuple[str, ...], environment: dict[str, str], seccom
     # Root gets the bounding set at the exec, and nothing beside it.
     if no_new_privileges:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        if seccomp is not None:
-            syscalls.set_seccomp_filter(seccomp)
+        _load(filters)
     syscalls.close_range(keep_fds, 0xFFFFFFFF, syscalls.CLOSE_RANGE_CLOEXEC)
     try:
         os.execve(program, words, environment)
     except OSError as err:
         raise StartError(_why_not(program)) from err
+
+
+def filters_of(app: App) -> tuple[bytes, ...]:
+    """The compiled filters of an app, read where the pod's own root is still there."""
+    return tuple(files.read(paths.seccomp_filter(name)) for name in app.seccomp)
+
+
+def _load(filters: tuple[bytes, ...]) -> None:
+    for program in filters:
+        syscalls.set_seccomp_filter(program)
 
 
 def limit_capabilities(mask: int) -> None:

@@ -217,20 +217,20 @@ class Init:
             # The app reaches its own socket; PID 1 passes the word on, since nobody else is heard outside.
             app = app.replace(mounts=(*app.mounts, record.Mount(notify, "/run/systemd/notify", "file")))
             environment["NOTIFY_SOCKET"] = "/run/systemd/notify"
-        seccomp = files.read(paths.seccomp_filter(app.seccomp)) if app.seccomp is not None else None
+        filters = application.filters_of(app)
         root.enter(app, self.pod.interactive)
         if app.pre_start:
-            self._handler(app, app.pre_start, environment, seccomp)
+            self._handler(app, app.pre_start, environment, filters)
         keep_fds = listening.hand_over(self.inherited, app, self.single, environment)
-        application.become(app, app.exec, environment, seccomp, keep_fds)
+        application.become(app, app.exec, environment, filters, keep_fds)
 
     def _handler(self, app: record.App, words: tuple[str, ...], environment: dict[str, str],
-                 seccomp: bytes | None) -> None:
+                 filters: tuple[bytes, ...]) -> None:
         """Run the pre-start handler to its end, as root in the app's root."""
         pid = os.fork()
         if pid == 0:
             try:
-                application.become(app, words, environment, seccomp, as_root=True)
+                application.become(app, words, environment, filters, as_root=True)
             except (OSError, errors.RktError) as err:
                 os.write(2, f"stage2: {app.name}: pre-start: {errors.line(err)}\n".encode())
             os._exit(FAILED)
@@ -329,9 +329,9 @@ class Init:
         failed_read, failed_write = os.pipe()
 
         def clean() -> NoReturn:
-            seccomp = files.read(paths.seccomp_filter(app.seccomp)) if app.seccomp is not None else None
+            filters = application.filters_of(app)
             root.enter(app, self.pod.interactive)
-            application.become(app, app.post_stop, dict(app.environment), seccomp, as_root=True)
+            application.become(app, app.post_stop, dict(app.environment), filters, as_root=True)
 
         process.cleaning = True
         process.pid = os.fork()

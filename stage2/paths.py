@@ -18,9 +18,9 @@ def volume(number: int) -> str:
     return f"/rkt/volumes/{number}"
 
 
-def seccomp_filter(digest: str) -> str:
+def seccomp_filter(name: str) -> str:
     """A compiled system call filter."""
-    return f"/rkt/seccomp/{digest}"
+    return f"/rkt/seccomp/{name}"
 
 
 def status(app: str) -> str:

@@ -47,7 +47,7 @@ class App(Value):
     umask: int = 0o022
     capabilities: int = 0                      # bounding set, a mask
     no_new_privileges: bool = False
-    seccomp: str | None = None                 # digest of the filter, see paths.seccomp_filter
+    seccomp: tuple[str, ...] = ()              # names of its filters, see paths.seccomp_filter
     read_only_rootfs: bool = False
     mounts: tuple[Mount, ...] = ()
     masked_paths: tuple[str, ...] = ()
