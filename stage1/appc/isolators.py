@@ -57,9 +57,14 @@ class Resource(Isolator):
 
     @classmethod
     def parse(cls, node: Node) -> Self:
-        node.object(cls._check_default)
-        return node.object(lambda it: cls(*(
-            None if it[key].is_missing() else Quantity.parse(it[key]) for key in ("request", "limit"))))
+        return node.object(cls._parse_members)
+
+    @classmethod
+    def _parse_members(cls, node: Node) -> Self:
+        cls._check_default(node)
+        request, limit = node["request"], node["limit"]
+        return cls(None if request.is_missing() else Quantity.parse(request),
+                   None if limit.is_missing() else Quantity.parse(limit))
 
     @classmethod
     def _check_default(cls, node: Node) -> None:
@@ -225,8 +230,8 @@ class SELinuxContext(Isolator):
     @classmethod
     def parse(cls, node: Node) -> Self:
         return node.object(lambda it: cls(
-            *(it[key].text(_LABEL_PART, default="") for key in ("user", "role", "type")),
-            it["level"].text(WORD, default="")))
+            it["user"].text(_LABEL_PART, default=""), it["role"].text(_LABEL_PART, default=""),
+            it["type"].text(_LABEL_PART, default=""), it["level"].text(WORD, default="")))
 
     def value_to_json(self) -> Any:
         return {"user": self.user, "role": self.role, "type": self.type, "level": self.level}
@@ -283,7 +288,7 @@ KINDS: dict[str, type[Isolator]] = {kind.NAME: kind for kind in (
 
 def parse(node: Node) -> tuple[Isolator, ...]:
     """The isolators of a list, of an app or a pod."""
-    found = node.list(_parse_one)
+    found = node.objects(_parse_one)
     names = [isolator.name for isolator in found]
     for isolator in {isolator.name: isolator for isolator in found}.values():
         kind = type(isolator)

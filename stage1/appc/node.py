@@ -198,12 +198,12 @@ class Node:
         self.wrong(" or ".join(map(shown, allowed)))
         return ""
 
-    def list(self, parse: Callable[[Node], T], unique: str = "", lowest: int = 0) -> tuple[T, ...]:
+    def objects(self, parse: Callable[[Node], T], unique: str = "", lowest: int = 0) -> tuple[T, ...]:
         """The objects of a list, () if it is missing and may be empty.
 
         With `unique`, the attribute of that name has to differ from item to item.
         """
-        items = []
+        items: list[T] = []
         seen = set()
         for place, value in enumerate(self._items("objects", lowest, MAX_ITEMS)):
             node = Node(value, self, f"[{place}]", self._violations)

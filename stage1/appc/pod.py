@@ -63,7 +63,7 @@ class RuntimeApp(Value):
             image=node["image"].object(RuntimeImage.parse),
             app=node["app"].optional_object(App.parse),
             read_only_rootfs=node["readOnlyRootFS"].boolean(False),
-            mounts=node["mounts"].list(Mount.parse),
+            mounts=node["mounts"].objects(Mount.parse),
             annotations=types.parse_annotations(node["annotations"]),
         )
 
@@ -121,11 +121,11 @@ class PodManifest(Value):
             node["apps"].wrong("a list of objects")
         made = cls(
             ac_version=node["acVersion"].text(types.VERSION),
-            apps=node["apps"].list(RuntimeApp.parse, unique="name"),
-            volumes=node["volumes"].list(Volume.parse, unique="name"),
+            apps=node["apps"].objects(RuntimeApp.parse, unique="name"),
+            volumes=node["volumes"].objects(Volume.parse, unique="name"),
             isolators=isolators.parse(node["isolators"]),
             annotations=types.parse_annotations(node["annotations"]),
-            ports=node["ports"].list(ExposedPort.parse),
+            ports=node["ports"].objects(ExposedPort.parse),
             user_annotations=node["userAnnotations"].map(),
             user_labels=node["userLabels"].map(),
         )

@@ -1,7 +1,7 @@
 """Amounts with a suffix, `500m`, `1.5Gi`, `12e6`, in exact arithmetic."""
 from __future__ import annotations
 
-from stage1.appc.node import Form, ManifestError, shown
+from stage1.appc.node import ManifestError, shown
 from stage2.value import Value
 
 TYPE_CHECKING = False

@@ -54,7 +54,7 @@ def _is_version(text: str) -> bool:
     core, dash, pre_release = rest.partition("-")
     numbers = core.split(".")
     return (len(numbers) == 3 and all(map(_is_number, numbers)) and any(number != "0" for number in numbers)
-            and (not dash or all(_is_number(part) or not _DIGITS.issuperset(part) and _SEMVER.issuperset(part)
+            and (not dash or all(_is_number(part) or (not _DIGITS.issuperset(part) and _SEMVER.issuperset(part))
                                  for part in pre_release.split(".")))
             and (not plus or all(part and _SEMVER.issuperset(part) for part in build.split("."))))
 
@@ -73,7 +73,7 @@ def _is_date(text: str) -> bool:
         if offset[:1] not in ("+", "-") or not _in_ranges(offset[1:], ":", ((2, 0, 23), (2, 0, 59))):
             return False
     clock, dot, fraction = clock.partition(".")
-    if not t or dot and not (fraction and _DIGITS.issuperset(fraction)):
+    if not t or (dot and not (fraction and _DIGITS.issuperset(fraction))):
         return False
     if not (_in_ranges(date, "-", ((4, 0, 9999), (2, 1, 12), (2, 1, 31)))
             and _in_ranges(clock, ":", ((2, 0, 23), (2, 0, 59), (2, 0, 60)))):
@@ -196,7 +196,7 @@ class Label(Value):
 
 def parse_labels(node: Node) -> tuple[Label, ...]:
     """The labels of an image; os and arch have to name a platform that there is."""
-    labels = node.list(Label.parse, unique="name")
+    labels = node.objects(Label.parse, unique="name")
     given = {label.name: label.value for label in labels}
     system, arch = given.get("os"), given.get("arch")
     if system is None:
@@ -228,7 +228,7 @@ _ANNOTATION_FORMS = {"created": DATE, "homepage": URL, "documentation": URL}
 
 def parse_annotations(node: Node) -> tuple[Annotation, ...]:
     """Annotations, each name once."""
-    return node.list(Annotation.parse, unique="name")
+    return node.objects(Annotation.parse, unique="name")
 
 
 class EnvironmentVariable(Value):
@@ -310,9 +310,11 @@ class Volume(Value):
                    node["uid"].integer(0, MAX_ID, default=0), node["gid"].integer(0, MAX_ID, default=0))
 
     def to_json(self) -> dict[str, Any]:
-        empty = {"mode": self.mode or "0755", "uid": self.uid or 0, "gid": self.gid or 0} if self.kind == "empty" else {}
-        return compact({"name": self.name, "kind": self.kind, "source": self.source,
-                        "readOnly": self.read_only or None, "recursive": self.recursive, **empty})
+        made = {"name": self.name, "kind": self.kind, "source": self.source,
+                "readOnly": self.read_only or None, "recursive": self.recursive}
+        if self.kind == "empty":
+            made |= {"mode": self.mode or "0755", "uid": self.uid or 0, "gid": self.gid or 0}
+        return compact(made)
 
 
 MAX_ID = 0xFFFF_FFFE
