@@ -1,7 +1,6 @@
 """The capabilities of Linux by name and number, and those that an app may have at most."""
 from __future__ import annotations
 
-from stage1.appc.isolators import CapabilitiesRemove, CapabilitiesRetain, last
 from stage2.errors import RktError
 
 TYPE_CHECKING = False
@@ -52,6 +51,10 @@ def bounding_set(isolators: Iterable[Isolator]) -> int:
     isolators of a kind the last one counts. Raises CapabilityError for both kinds together.
     """
     isolators = tuple(isolators)
+    if not isolators:
+        return mask(DEFAULT)
+    from stage1.appc.isolators import CapabilitiesRemove, CapabilitiesRetain, last  # late: most apps have none
+
     retain, remove = last(isolators, CapabilitiesRetain), last(isolators, CapabilitiesRemove)
     if retain and remove:
         raise CapabilityError(f"{retain.name} and {remove.name} exclude each other, the app has both")

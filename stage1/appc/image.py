@@ -1,7 +1,7 @@
 """Image manifests (App Container specification, "Image Manifest Schema")."""
 from __future__ import annotations
 
-from stage1.appc import isolators, node, types
+from stage1.appc import node, types
 from stage1.appc.node import ManifestError, compact
 from stage2.value import Value
 
@@ -71,7 +71,7 @@ class App(Value):
             environment=node["environment"].objects(types.EnvironmentVariable.parse, unique="name"),
             mount_points=node["mountPoints"].objects(types.MountPoint.parse),
             ports=node["ports"].objects(types.Port.parse),
-            isolators=isolators.parse(node["isolators"]),
+            isolators=parse_isolators(node["isolators"]),
             user_annotations=node["userAnnotations"].map(),
             user_labels=node["userLabels"].map(),
         )
@@ -90,6 +90,15 @@ class App(Value):
             "userAnnotations": dict(self.user_annotations),
             "userLabels": dict(self.user_labels),
         })
+
+
+def parse_isolators(node: Node) -> tuple[Isolator, ...]:
+    """The isolators of an app or a pod."""
+    if node.is_missing():
+        return ()
+    from stage1.appc import isolators  # late: most images have none
+
+    return isolators.parse(node)
 
 
 def _working_directory(node: Node) -> str:

@@ -1,8 +1,8 @@
 """Pod manifests (App Container specification, "Pod Manifest Schema")."""
 from __future__ import annotations
 
-from stage1.appc import isolators, node, types
-from stage1.appc.image import App
+from stage1.appc import node, types
+from stage1.appc.image import App, parse_isolators
 from stage1.appc.node import ManifestError, compact, shown
 from stage1.appc.types import Mount, Volume
 from stage2.value import Value
@@ -123,7 +123,7 @@ class PodManifest(Value):
             ac_version=node["acVersion"].text(types.VERSION),
             apps=node["apps"].objects(RuntimeApp.parse, unique="name"),
             volumes=node["volumes"].objects(Volume.parse, unique="name"),
-            isolators=isolators.parse(node["isolators"]),
+            isolators=parse_isolators(node["isolators"]),
             annotations=types.parse_annotations(node["annotations"]),
             ports=node["ports"].objects(ExposedPort.parse),
             user_annotations=node["userAnnotations"].map(),

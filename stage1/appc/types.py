@@ -310,8 +310,8 @@ class Volume(Value):
                    node["uid"].integer(0, MAX_ID, default=0), node["gid"].integer(0, MAX_ID, default=0))
 
     def to_json(self) -> dict[str, Any]:
-        made = {"name": self.name, "kind": self.kind, "source": self.source,
-                "readOnly": self.read_only or None, "recursive": self.recursive}
+        made: dict[str, Any] = {"name": self.name, "kind": self.kind, "source": self.source,
+                                "readOnly": self.read_only or None, "recursive": self.recursive}
         if self.kind == "empty":
             made |= {"mode": self.mode or "0755", "uid": self.uid or 0, "gid": self.gid or 0}
         return compact(made)
