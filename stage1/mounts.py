@@ -43,6 +43,15 @@ def separate() -> None:
     syscalls.mount(None, "/", None, MS_REC | MS_SLAVE)
 
 
+def hide_runtime_directory() -> None:
+    """Without systemd: let systemd-nspawn have a runtime directory that goes with the namespace.
+
+    It leaves a directory for mounts to propagate behind, and complains when it removes it.
+    """
+    place = "/run/systemd" if os.path.isdir("/run/systemd") else "/run"
+    syscalls.mount("tmpfs", place, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
+
+
 def overlay(tree: str, upper: str, work: str, target: str) -> None:
     """Stack an app's own layer on the tree of its image.
 

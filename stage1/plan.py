@@ -9,6 +9,7 @@ import os
 import sys
 
 from stage1 import capabilities, poddir
+from stage1.appc.isolators import NoNewPrivileges
 from stage2 import paths, record, syscalls
 from stage2.app import DEFAULT_PATH
 from stage2.errors import RktError
@@ -130,7 +131,7 @@ def _app(options: Options, manifest: PodManifest, runtime: RuntimeApp, app: App,
     if not app.exec:
         raise PlanError(f"app {runtime.name}: neither its image nor --exec names a program")
     handlers = {handler.name: tuple(handler.exec) for handler in app.event_handlers}
-    mask = capabilities.bounding(app.isolators) if options.restrict_capabilities else capabilities.ALL
+    mask = capabilities.bounding_set(app.isolators) if options.restrict_capabilities else capabilities.ALL
     return record.App(
         name=runtime.name,
         exec=tuple(app.exec),
@@ -163,8 +164,8 @@ def environment(name: str, app: App) -> dict[str, str]:
 
 def no_new_privileges(app: App) -> bool:
     """Whether an isolator asks for it."""
-    return any(isolator.name == "os/linux/no-new-privileges" and isolator.value is True
-               for isolator in app.isolators)
+    found = [isolator.value for isolator in app.isolators if isinstance(isolator, NoNewPrivileges)]
+    return bool(found and found[-1])  # the last of several counts
 
 
 def stop_signal(name: str, text: str) -> int:

@@ -39,6 +39,14 @@ def main(argv: list[str], scope: scope.Scope | None = None) -> NoReturn:
     options, slice_name, properties = parse(argv)
     steps = Steps(options.debug)
     place = scope or request(options.uuid, slice_name, properties, options.debug)
+    try:
+        _start(options, place, steps)
+    except BaseException:
+        abandon(place)
+        raise
+
+
+def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
     if options.net not in ("none", "host"):
         raise RunError(f"network {options.net}: only host and none can be had here (--net=host, --net=none)")
     manifest = pod_schema.loads(files.read(poddir.MANIFEST))
@@ -57,6 +65,8 @@ def main(argv: list[str], scope: scope.Scope | None = None) -> NoReturn:
         annotations={name: _annotations(images[name], manifest, name) for name in apps})
     record.write(poddir.RECORD, made.record)
     mounts.apply(made)
+    if not place.keeps_unit:
+        mounts.hide_runtime_directory()
     _write_runtime_config(options)
     steps.done("mounts")
     cgroup = wait(place)
@@ -68,7 +78,7 @@ def main(argv: list[str], scope: scope.Scope | None = None) -> NoReturn:
 
 
 # The parameter of main has the module's name.
-request, wait = scope.request, scope.wait
+request, wait, abandon = scope.request, scope.wait, scope.abandon
 
 
 class Steps:
@@ -156,7 +166,7 @@ def _filters(apps: dict[str, App]) -> dict[str, tuple[str, ...]]:
     cache = f"{poddir.data_dir(os.getcwd())}/seccomp"
     found = {}
     for name, app in apps.items():
-        programs = seccomp.default_filters(cache, capabilities.bounding(app.isolators))
+        programs = seccomp.default_filters(cache, capabilities.bounding_set(app.isolators))
         for filter_name, program in programs:
             files.replace(f"{poddir.STAGE1_ROOTFS}{paths.seccomp_filter(filter_name)}", program)
         found[name] = tuple(filter_name for filter_name, _program in programs)

@@ -27,11 +27,13 @@ class Scope(Value):
     """Where the pod is going to live. `unit` is the scope asked for, None if there is none.
 
     `keeps_unit` tells that systemd knows the unit, so that the pod can be registered.
+    `caller` is where this process was before.
     """
 
     path: str
     unit: str | None
     keeps_unit: bool
+    caller: str
 
 
 def request(uuid: str, slice_name: str | None = None, properties: tuple[str, ...] = (), debug: bool = False) -> Scope:
@@ -50,12 +52,12 @@ def request(uuid: str, slice_name: str | None = None, properties: tuple[str, ...
         return _own(own, here.path, "no systemd", words, debug)
     if slice_name is None and not properties:
         if here.kind == "service":
-            return Scope(here.path, None, True)
+            return Scope(here.path, None, True, here.path)
         if here.kind == "delegated":
             return _own(f"{here.path}/rkt-{uuid}", here.path, f"below {here.unit}", words, debug)
     unit = f"rkt-{uuid}.scope"
     _start(unit, slice_name or here.slice, uuid, words)
-    return Scope(unit, unit, True)
+    return Scope(unit, unit, True, here.path)
 
 
 def wait(scope: Scope) -> str:
@@ -71,6 +73,13 @@ def wait(scope: Scope) -> str:
             raise ScopeError(f"{scope.unit}: systemd did not start it within {_WAIT_S:.0f} s")
         time.sleep(0.0005)
     return path
+
+
+def abandon(scope: Scope) -> None:
+    """After a failed start: leave the cgroup that we made, and remove it. A scope goes with its processes."""
+    if scope.unit is None and scope.path != scope.caller:
+        cgroups.enter_own(scope.caller)
+        cgroups.remove(scope.path)
 
 
 def unit_property(text: str) -> list[tuple[int, object]]:
@@ -134,4 +143,4 @@ def _own(path: str, caller: str, why: str, words: list[tuple[int, object]], debu
     made = cgroups.enter_own(path)
     if debug:
         os.write(2, f"stage1: {why}: the pod lives in {path if made else caller}\n".encode())
-    return Scope(path if made else caller, None, False)
+    return Scope(path if made else caller, None, False, caller)

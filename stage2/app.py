@@ -65,9 +65,8 @@ def become(app: App, words: tuple[str, ...], environment: dict[str, str], filter
     limit_capabilities(app.capabilities)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    if uid:
-        syscalls.capset(0, 0, 0)
-    # Root gets the bounding set at the exec, and nothing beside it.
+    kept = 0 if uid else app.capabilities & syscalls.capget()
+    syscalls.capset(kept, kept, 0)
     if no_new_privileges:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         _load(filters)

@@ -6,7 +6,6 @@ ended, or when one failed and the others were stopped (cli.md section 1.3).
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 import _signal
@@ -365,7 +364,7 @@ def _trim() -> None:
     They are clean and come back from the page cache when they are needed.
     """
     for line in files.read("/proc/self/maps").splitlines():
-        if line.endswith(sys.executable.encode()) or b".so" in line:
-            start, end = (int(address, 16) for address in line.split(b" ", 1)[0].split(b"-"))
-            if b" r-xp " in line or b" r--p " in line:
-                syscalls.madvise(start, end - start, syscalls.MADV_DONTNEED)
+        addresses, access, _rest = line.split(b" ", 2)
+        if access == b"r-xp" and b"/" in line:  # what is only readable was relocated, and is no longer the file's
+            start, end = (int(address, 16) for address in addresses.split(b"-"))
+            syscalls.madvise(start, end - start, syscalls.MADV_DONTNEED)

@@ -38,6 +38,8 @@ MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 # fsopen(2), fsconfig(2), fsmount(2)
 FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_SET_FD, FSCONFIG_CMD_CREATE = 0, 1, 5, 6
+# capget(2), capset(2)
+_CAPABILITY_VERSION_3 = 0x20080522
 # madvise(2), close_range(2)
 MADV_DONTNEED = 4
 CLOSE_RANGE_CLOEXEC = 4
@@ -49,6 +51,10 @@ _CLOEXEC = 0o2000000
 
 class _Long(_ctypes._SimpleCData):  # type: ignore[misc,name-defined]
     _type_ = "l"
+
+
+class _Char(_ctypes._SimpleCData):  # type: ignore[misc,name-defined]
+    _type_ = "c"
 
 
 class _Call(_ctypes.CFuncPtr):  # type: ignore[misc,name-defined]
@@ -74,6 +80,15 @@ def _call(name: str, path: str | None, *arguments: int | bytes | None) -> int:
         number = _ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return result
+
+
+def _buffer(content: bytes) -> Any:
+    """Memory that a call can write to, or that another structure points to."""
+    class Buffer(_ctypes.Array):  # type: ignore[misc]
+        _type_ = _Char
+        _length_ = len(content)
+
+    return Buffer.from_buffer_copy(content)
 
 
 def _bytes(text: str | None) -> bytes | None:
@@ -116,9 +131,18 @@ def prctl(option: int, argument2: int | bytes = 0, argument3: int | bytes = 0) -
     return _call("prctl", None, option, argument2, argument3, 0, 0)
 
 
+def capget() -> int:
+    """capget(2) of the calling thread: the permitted set, a mask of 64 bits."""
+    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
+    data = _buffer(bytes(24))
+    _call("capget", None, header, data)
+    words = bytes(data)
+    return int.from_bytes(words[4:8], "little") | int.from_bytes(words[16:20], "little") << 32
+
+
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) of the calling thread; each set is a mask of 64 bits."""
-    header = (0x20080522).to_bytes(4, "little") + bytes(4)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
     data = b"".join(
         (mask >> shift & 0xFFFFFFFF).to_bytes(4, "little")
         for shift in (0, 32) for mask in (effective, permitted, inheritable))
@@ -127,18 +151,10 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 def set_seccomp_filter(program: bytes) -> None:
     """Load a filter of struct sock_filter entries, 8 bytes each, for the calling thread (seccomp(2))."""
-    class Buffer(_ctypes.Array):  # type: ignore[misc]
-        _type_ = _Char
-        _length_ = len(program)
-
-    buffer = Buffer.from_buffer_copy(program)
+    buffer = _buffer(program)
     address = _ctypes.addressof(buffer)
     header = (len(program) // 8).to_bytes(8, "little") + address.to_bytes(8, "little")  # struct sock_fprog
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header)
-
-
-class _Char(_ctypes._SimpleCData):  # type: ignore[misc,name-defined]
-    _type_ = "c"
 
 
 def openat2(directory_fd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
