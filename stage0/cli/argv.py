@@ -62,7 +62,7 @@ def parse(words: Sequence[str]) -> Parsed:
 
     Raises UsageError; CommandError if there is no such command.
     """
-    common = _defaults(GLOBAL_OPTIONS)
+    common = defaults(GLOBAL_OPTIONS)
     path: tuple[str, ...] = ()
     at = 0
     command = None
@@ -82,7 +82,7 @@ def parse(words: Sequence[str]) -> Parsed:
             path, at = command.words, at + 1
     if command is None or not command.module:
         return _instead(path, common)
-    values = _defaults(command.options)
+    values = defaults(command.options)
     if command.images:
         found = _images(command, words, at, values, common)
     else:
@@ -241,7 +241,8 @@ def _put(values: dict[str, Any], option: Option, value: Any) -> None:
     values[option.key] = value
 
 
-def _defaults(table: tuple[Option, ...]) -> dict[str, Any]:
+def defaults(table: tuple[Option, ...]) -> dict[str, Any]:
+    """The values of options that are not given, by parameter."""
     return {option.key: option.default for option in table}
 
 
