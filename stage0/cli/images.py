@@ -246,13 +246,12 @@ def parse_volume(text: str) -> Volume:
     if kind == "host":
         if not given.get("source", "").startswith("/"):
             raise ImagesError(f"--volume: {text}: source=PATH, an absolute path, is needed")
-        return Volume(name=name, kind=kind, source=given["source"], **{
-            field: _boolean("volume", key, given[key])
-            for key, field in (("readOnly", "read_only"), ("recursive", "recursive")) if key in given})
+        return Volume(name, kind, given["source"], read_only=bool(_boolean(given, "readOnly")),
+                      recursive=_boolean(given, "recursive"))
     if "mode" in given:
         _number("volume: mode", given["mode"], 8)
-    return Volume(name=name, kind=kind, **{"mode": given["mode"]} if "mode" in given else {},
-                  **{key: _number(f"volume: {key}", given[key]) for key in ("uid", "gid") if key in given})
+    uid, gid = (_number(f"volume: {key}", given[key]) if key in given else None for key in ("uid", "gid"))
+    return Volume(name, kind, mode=given.get("mode"), uid=uid, gid=gid)
 
 
 def parse_mount(text: str) -> Mount:
@@ -296,11 +295,11 @@ def _unescape(text: str) -> str:
     return made.decode(errors="surrogateescape")
 
 
-def _boolean(option: str, key: str, text: str) -> bool:
+def _boolean(given: dict[str, str], key: str) -> bool | None:
     try:
-        return argv.boolean(text)
+        return argv.boolean(given[key]) if key in given else None
     except ValueError as err:
-        raise ImagesError(f"--{option}: {key}: {err}") from None
+        raise ImagesError(f"--volume: {key}: {err}") from None
 
 
 def _checked(option: str, check: Any, text: str) -> None:
