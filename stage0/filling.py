@@ -32,6 +32,9 @@ def fill(pod: Pod, manifest: PodManifest, trees: dict[str, AppTree], *, overlay:
     is copied now. `trees` are by the names of the apps. A failure leaves a part of it.
     """
     top = pod.path
+    for name in ("stage1", poddir.SHARED_VOLUMES, *(["overlay"] if overlay else [])):
+        os.mkdir(f"{top}/{name}")
+        os.chmod(f"{top}/{name}", 0o755)  # without set-gid: what apps make below must not get the group of pods/
     _put(f"{top}/{poddir.MANIFEST}", jsontext.dumps(manifest.to_json()), 0o640)
     faultpoints.reach("fill-manifest")
     _put(f"{top}/{poddir.CREATED}", "")
@@ -60,7 +63,7 @@ def fill(pod: Pod, manifest: PodManifest, trees: dict[str, AppTree], *, overlay:
         _put(f"{top}/{poddir.OVERLAY_PREPARED}", "")
     for volume in manifest.volumes:
         if volume.kind == "empty":
-            _make_volume(f"{top}/{poddir.SHARED_VOLUMES}", volume)
+            _make_volume(f"{top}/{poddir.SHARED_VOLUMES}/{volume.name}", volume)
     faultpoints.reach("fill-done")
 
 
@@ -95,11 +98,7 @@ def _link_mtab(tree: str, upper: str) -> None:
     os.utime(f"{upper}/etc", ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
-def _make_volume(directory: str, volume: Volume) -> None:
-    if not os.path.isdir(directory):
-        os.mkdir(directory, 0o755)
-        os.chmod(directory, 0o755)
-    path = f"{directory}/{volume.name}"
+def _make_volume(path: str, volume: Volume) -> None:
     os.mkdir(path)
-    os.chown(path, int(volume.uid or 0), int(volume.gid or 0))
+    os.chown(path, volume.uid or 0, volume.gid or 0)
     os.chmod(path, int(volume.mode or "0755", 8))

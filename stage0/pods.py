@@ -283,14 +283,11 @@ class Pods:
         faultpoints.arm(data_dir)
 
     def directory(self, name: str) -> str:
-        """A directory below pods/, made if it is not there (0750)."""
+        """A directory below pods/, made if it is not there."""
         path = f"{self.root}/{name}"
         if not os.path.isdir(path):
-            for step in (self.data_dir, self.root, path):
-                try:
-                    os.mkdir(step, 0o750)
-                except FileExistsError:
-                    pass
+            from stage0.store.layout import Layout
+            Layout(self.data_dir).directory(f"pods/{name}")
         return path
 
     def create(self, uuid: str, name: str | None = None) -> Pod:

@@ -4,8 +4,9 @@ from __future__ import annotations
 import os
 
 from stage0.version import APPC_VERSION
-from stage1.appc import types
+from stage1.appc import pod, types
 from stage1.appc.image import App, ImageManifest
+from stage1.appc.node import ManifestError, is_word
 from stage1.appc.pod import PodManifest, RuntimeApp, RuntimeImage
 from stage1.appc.types import Annotation, EnvironmentVariable, Mount, Volume
 from stage2.errors import RktError
@@ -32,8 +33,6 @@ _ARCHITECTURES = {
     "ppc64le": ("ppc64le",),
 }
 
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
-_NAME = _LETTERS | frozenset("0123456789.-")
 
 
 class PrepareError(RktError):
@@ -69,7 +68,10 @@ def pod_manifest(options: PodOptions, apps: Iterable[tuple[ImageArgs, Image]]) -
     )
     _check_unique("app", [app.name for app in made.apps], "--name=NAME behind an image gives its app another name")
     _check_unique("volume", [volume.name for volume in made.volumes])
-    return made
+    try:
+        return pod.from_json(made.to_json())  # what the options brought in is as good as what the images have
+    except ManifestError as err:
+        raise PrepareError("options of the pod") from err
 
 
 def _runtime_app(options: PodOptions, arguments: ImageArgs, image: Image) -> RuntimeApp:
@@ -117,22 +119,13 @@ def environment(options: PodOptions, image: Iterable[EnvironmentVariable], own: 
     """The environment of an app, weakest first: inherited, image, --environment, --set-env-file, --set-env."""
     merged = {variable.name: variable.value for variable in image}
     merged = dict(options.inherited) | merged | dict(own) | dict(options.environment)
-    for name in merged:
-        if not is_variable(name):
-            raise PrepareError(f"environment variable {name}: a name has letters, digits, _, . and -, "
-                               "and begins with a letter or _")
     return tuple(EnvironmentVariable(name, value) for name, value in merged.items())
 
 
 def inheritable(caller: Mapping[str, str]) -> Environment:
     """The caller's variables, for --inherit-env, but those that no manifest can hold."""
     return tuple((name, value) for name, value in caller.items()
-                 if is_variable(name) and not any("\ud800" <= char <= "\udfff" for char in value))
-
-
-def is_variable(name: str) -> bool:
-    """Whether an environment variable of an app can have this name."""
-    return name[:1] in _LETTERS and _NAME.issuperset(name) and name != ""
+                 if types.VARIABLE.fault(name) is None and is_word(value))
 
 
 def _merge_mounts(app: str, own: tuple[Mount, ...], pod_wide: tuple[Mount, ...]) -> tuple[Mount, ...]:

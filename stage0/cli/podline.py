@@ -78,7 +78,7 @@ def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool =
     from stage0.store.store import Store
 
     warn = _silence if quiet else ctx.note
-
+    os.umask(0o022)
     store = Store(ctx.data_dir)
     manifest, found, warnings = _decide(ctx, store, line)
     reason = None if line.no_overlay else overlay.unusable(ctx.data_dir)

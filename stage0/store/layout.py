@@ -20,6 +20,8 @@ _MODES = {
     "": 0o2750, "locks": 0o2750, "cas": 0o2770, "cas/blob": 0o2770, "cas/imageManifest": 0o2770, "cas/names": 0o2770,
     "cas/sources": 0o2770, "cas/db": 0o2770, "cas/tmp": 0o2770, "cas/imagelocks": 0o2770,
     "cas/tree": 0o2700, "cas/treestorelocks": 0o2700,
+    "pods": 0o2750, "pods/embryo": 0o2750, "pods/prepare": 0o2750, "pods/prepared": 0o2750, "pods/run": 0o2750,
+    "pods/exited-garbage": 0o2750, "pods/garbage": 0o2750, "pods/names": 0o2750,
 }
 
 

@@ -64,7 +64,7 @@ def test_the_state_is_the_directory_and_the_lock(pods: Pods, directory: str, unl
 def test_a_pod_directory_is_0750(pods: Pods, tmp_path: Path) -> None:
     make(pods)
     assert (tmp_path / "pods/prepare" / UUID).stat().st_mode & 0o777 == 0o750
-    assert (tmp_path / "pods/prepare").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "pods/prepare").stat().st_mode & 0o7777 == 0o2750
 
 
 def test_a_moved_pod_is_found_again(pods: Pods) -> None:
