@@ -246,7 +246,7 @@ def parse_volume(text: str) -> Volume:
     if kind == "host":
         if not given.get("source", "").startswith("/"):
             raise ImagesError(f"--volume: {text}: source=PATH, an absolute path, is needed")
-        return Volume(name, kind, given["source"], read_only=bool(_boolean(given, "readOnly")),
+        return Volume(name, kind, given["source"], read_only=_boolean(given, "readOnly"),
                       recursive=_boolean(given, "recursive"))
     if "mode" in given:
         _number("volume: mode", given["mode"], 8)

@@ -284,13 +284,14 @@ class Volume(Value):
     """Files for the apps of a pod: a path of the host, or an empty directory that lives as long as the pod.
 
     `source` belongs to kind host; `mode` (octal text), `uid` and `gid` to kind empty,
-    where None means 0755, 0 and 0. `recursive` None leaves it to the executor.
+    where None means 0755, 0 and 0. `read_only` None leaves it to the mount point, `recursive`
+    None to the executor.
     """
 
     name: str
     kind: str
     source: str | None = None
-    read_only: bool = False
+    read_only: bool | None = None
     recursive: bool | None = None
     mode: str | None = None
     uid: int | None = None
@@ -299,8 +300,8 @@ class Volume(Value):
     @classmethod
     def parse(cls, node: Node) -> Volume:
         name, kind = node["name"].text(AC_NAME), node["kind"].one_of("empty", "host")
-        read_only = node["readOnly"].boolean(False)
-        recursive = None if node["recursive"].is_missing() else node["recursive"].boolean()
+        read_only, recursive = (None if node[key].is_missing() else node[key].boolean()
+                                for key in ("readOnly", "recursive"))
         for key in {"host": ("mode", "uid", "gid"), "empty": ("source",), "": ()}[kind]:
             if node[key].value not in (None, ""):
                 node[key].note(f"{shown(node[key].value)} is not allowed in a volume of kind {kind}")
@@ -311,7 +312,7 @@ class Volume(Value):
 
     def to_json(self) -> dict[str, Any]:
         made: dict[str, Any] = {"name": self.name, "kind": self.kind, "source": self.source,
-                                "readOnly": self.read_only or None, "recursive": self.recursive}
+                                "readOnly": self.read_only, "recursive": self.recursive}
         if self.kind == "empty":
             made |= {"mode": self.mode or "0755", "uid": self.uid or 0, "gid": self.gid or 0}
         return compact(made)
