@@ -70,8 +70,9 @@ def creating(path: str, *, overwrite: bool = False, prefix: str = "",
     directory, name = os.path.split(target)
     fd, temporary = tempfile.mkstemp(prefix=prefix or f".{name}.", dir=directory or ".")
     try:
-        with open(fd, "wb", buffering=0) as file:
+        with open(fd, "wb") as file:
             yield file
+            file.flush()
             os.fsync(fd)
             os.fchmod(fd, 0o644)
             if like is not None:
@@ -130,7 +131,7 @@ class ACIWriter:
         """Add a member as it is."""
         self._out.write(header.pack() + headers.padded(data))
 
-    def copy(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add blocks of another archive as they are."""
         self._out.write(data)
 
@@ -307,7 +308,7 @@ class _Behind:
         self._thread = Thread(target=self._work, name="compressor", daemon=True)
         self._thread.start()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Take data; an earlier failure of the thread is raised here."""
         self._gathered += data
         if len(self._gathered) >= _CHUNK:
