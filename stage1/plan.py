@@ -9,7 +9,6 @@ import os
 import sys
 
 from stage1 import capabilities, poddir
-from stage1.appc.isolators import NoNewPrivileges
 from stage2 import paths, record, syscalls
 from stage2.app import DEFAULT_PATH
 from stage2.errors import RktError
@@ -164,7 +163,7 @@ def environment(name: str, app: App) -> dict[str, str]:
 
 def no_new_privileges(app: App) -> bool:
     """Whether an isolator asks for it."""
-    found = [isolator.value for isolator in app.isolators if isinstance(isolator, NoNewPrivileges)]
+    found = [isolator.value_to_json() for isolator in app.isolators if isolator.name == "os/linux/no-new-privileges"]
     return bool(found and found[-1])  # the last of several counts
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from stage1.appc.image import App, ImageManifest
     from stage1.appc.pod import PodManifest
 
-_DBUS_MACHINED = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service"
+_MACHINED = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service"
+_SYSTEM_BUS = "/run/dbus/system_bus_socket"
 _SWITCHES = {"--debug": ("debug", True), "--interactive": ("interactive", True), "--no-prefix": ("prefix", False),
              "--disable-capabilities-restriction": ("restrict_capabilities", False),
              "--disable-paths": ("restrict_paths", False), "--disable-seccomp": ("restrict_seccomp", False)}
@@ -37,6 +38,8 @@ def main(argv: list[str], scope: scope.Scope | None = None) -> NoReturn:
     no mount and no process; the pod directory is the caller's.
     """
     options, slice_name, properties = parse(argv)
+    if options.interactive and not (os.isatty(0) and os.isatty(1)):
+        options = options.replace(interactive=False)  # the caller's descriptors are handed through as they are
     steps = Steps(options.debug)
     place = scope or request(options.uuid, slice_name, properties, options.debug)
     try:
@@ -57,11 +60,13 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
     mounts.separate()
     roots = {runtime.name: _root(runtime.name) for runtime in manifest.apps}
     steps.done("roots")
+    machined = place.keeps_unit and os.path.exists(_MACHINED) and os.path.exists(_SYSTEM_BUS)
+    in_user_slice = cgroups.owner_uid(place.caller) is not None
     identities = {name: _identity(roots[name], app) for name, app in apps.items()}
     filters = _filters(apps) if options.restrict_seccomp else {}
     made = plan.make(
         options, manifest, apps, identities, _sources(manifest), filters,
-        registers=place.keeps_unit and _machined(), stage2=os.path.dirname(os.path.abspath(record.__file__)),
+        registers=machined and not in_user_slice, stage2=os.path.dirname(os.path.abspath(record.__file__)),
         annotations={name: _annotations(images[name], manifest, name) for name in apps})
     record.write(poddir.RECORD, made.record)
     mounts.apply(made)
@@ -74,6 +79,12 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
     files.replace(poddir.SUBCGROUP, cgroup.strip("/") + "/payload\n")
     files.replace(poddir.PPID, f"{os.getpid()}\n")
     steps.say(made)
+    if machined and in_user_slice:
+        from stage1 import machine
+        machine.register(options.uuid, os.path.abspath(poddir.STAGE1_ROOTFS), place.caller)
+    if options.interactive:
+        from stage1 import terminal
+        terminal.restore_after(0, place.caller)
     _exec(made)
 
 
@@ -195,12 +206,6 @@ def _annotations(image: ImageManifest, manifest: PodManifest, name: str) -> dict
 def _write_runtime_config(options: plan.Options) -> None:
     values = {field: getattr(options, field) for field in plan.Options._fields}
     files.replace(poddir.RUNTIME_CONFIG, jsontext.dumps(values) + "\n")
-
-
-def _machined() -> bool:
-    """Whether systemd-machined can be reached, and takes a machine of this caller from nspawn."""
-    return (os.path.exists(_DBUS_MACHINED) and os.path.exists("/run/dbus/system_bus_socket")
-            and cgroups.owner_uid(cgroups.path_of()) is None)
 
 
 def _exec(made: plan.Plan) -> NoReturn:

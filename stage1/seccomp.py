@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 
-from stage1 import syscall_lists
 from stage2 import files
 from stage2.errors import RktError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+VERSION = 1                     # of the lists in syscall_lists: a change there needs a new one
+CAP_SYS_ADMIN = 21
+GUARDING = (2, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26, 34)   # the capabilities of syscall_lists.GUARDED
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
@@ -36,9 +39,10 @@ def default_filters(cache: str, capabilities: int) -> tuple[tuple[str, bytes], .
     arguments may not be given. Compiled on the first use; `cache` is a directory, made if
     need be. Raises SeccompError: libseccomp is missing, or refuses.
     """
-    guarded = tuple(number for number in sorted(syscall_lists.GUARDED) if capabilities >> number & 1)
-    names = (f"calls-{syscall_lists.VERSION}-{os.uname().machine}-{'-'.join(map(str, guarded)) or 'none'}",
-             f"arguments-{syscall_lists.VERSION}-{os.uname().machine}-{'admin' if 21 in guarded else 'none'}")
+    guarded = tuple(number for number in GUARDING if capabilities >> number & 1)
+    machine = os.uname().machine
+    names = (f"calls-{VERSION}-{machine}-{'-'.join(map(str, guarded)) or 'none'}",
+             f"arguments-{VERSION}-{machine}-{'admin' if CAP_SYS_ADMIN in guarded else 'none'}")
     found = []
     for name, compile_filter in zip(names, (_allowed_calls, _refused_arguments)):
         path = f"{cache}/{name}"
@@ -54,6 +58,7 @@ def default_filters(cache: str, capabilities: int) -> tuple[tuple[str, bytes], .
 
 def _allowed_calls(guarded: tuple[int, ...]) -> bytes:
     """Lets the listed calls through, answers EPERM for those withheld and ENOSYS for all else."""
+    from stage1 import syscall_lists  # late: only the first run with these capabilities compiles
     allowed = set(syscall_lists.ALLOWED)
     for capability in guarded:
         allowed.update(syscall_lists.GUARDED[capability])
@@ -74,12 +79,13 @@ def _refused_arguments(guarded: tuple[int, ...]) -> bytes:
     The kernel takes only the lower half of these arguments, so only that is compared:
     CVE-2019-7303 and CVE-2023-1523 came of comparing it all.
     """
+    from stage1 import syscall_lists
     library = _Library(_ALLOW)
     for request in (0x5412, 0x541C):  # TIOCSTI, TIOCLINUX: type into the caller's terminal
         library.rule(_ERRNO | _EPERM, "ioctl", (1, _MASKED_EQ, _LOW_32, request))
     # AF_VSOCK does not know of network namespaces
     library.rule(_ERRNO | _EPERM, "socket", (0, _MASKED_EQ, _LOW_32, 40))
-    if 21 not in guarded:
+    if CAP_SYS_ADMIN not in guarded:
         flag_index = 1 if os.uname().machine.startswith("s390") else 0
         for flag in syscall_lists.NAMESPACE_FLAGS:
             library.rule(_ERRNO | _EPERM, "clone", (flag_index, _MASKED_EQ, flag, flag))

@@ -7,6 +7,8 @@ import fcntl
 import termios
 import tty
 
+from stage1 import background
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -28,6 +30,27 @@ class Terminal:
 
     def __exit__(self, *_failure: object) -> None:
         termios.tcsetattr(self.fd, termios.TCSADRAIN, self._saved)
+
+
+def restore_after(fd: int, cgroup: str) -> None:
+    """See to it that the terminal gets its present settings back when this process ends, however it ends.
+
+    systemd-nspawn restores it itself; nobody would after a `kill -9`. A child in `cgroup` waits for that.
+    """
+    saved = termios.tcgetattr(fd)
+    pod = os.getpid()
+
+    def wait() -> None:
+        import select
+        ended = os.pidfd_open(pod)
+        for number in {0, 1, 2} - {fd}:
+            os.close(number)
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        poll.poll()
+        termios.tcsetattr(fd, termios.TCSANOW, saved)
+
+    background.run(cgroup, wait)
 
 
 def copy_size(source: int, target: int) -> None:
