@@ -9,6 +9,7 @@ import os
 import sys
 
 from stage0.cli import argv, options, pages
+from stage0.cli.context import ReaderGone
 from stage0.cli.options import Command, Option
 
 TYPE_CHECKING = False
@@ -169,7 +170,10 @@ def _page(found: Command) -> None:
     shown.__annotations__ = {made.name: made.annotation for made in parameters}
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     app.command(name=found.title, help=escape(_text(found)), epilog=_examples(found), cls=Page)(shown)
-    app(["--help"], prog_name=f"rkt {found.title}", standalone_mode=False)
+    try:
+        app(["--help"], prog_name=f"rkt {found.title}", standalone_mode=False)
+    except SystemExit:               # how rich takes a reader that went away
+        raise ReaderGone from None
 
 
 def _text(found: Command) -> str:

@@ -35,6 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     sees the process die of it (128+N in a shell).
     """
     words = sys.argv[1:] if words is None else words
+    _complete_stdio()
     try:
         return _run(words)
     except KeyboardInterrupt:
@@ -113,6 +114,19 @@ def _unwind_by_signals() -> None:
     for number in (_SIGTERM, _SIGHUP):
         if _signal.getsignal(number) == _signal.SIG_DFL:
             _signal.signal(number, unwind)
+
+
+def _complete_stdio() -> None:
+    """Open what the caller closed of descriptors 0 to 2: else the next file opened would take its place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
 
 
 def _drop_output() -> None:

@@ -170,6 +170,27 @@ def test_nobody_reads_on() -> None:
     assert process.returncode == -signal.SIGPIPE
 
 
+def test_nobody_reads_the_page_of_a_command() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, "run", "--help"], cwd=CHECKOUT, stdout=writer,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_descriptors_that_the_caller_closed_are_not_taken_by_files(redirection: str) -> None:
+    program = ("import os, sys; from stage0.cli import main; status = main.main(['list', '--nope']); "
+               "status = main.main(['version']) or status; "
+               "os._exit(status if all(os.path.exists(f'/proc/self/fd/{fd}') "
+               "for fd in range(3)) else 99)")
+    done = subprocess.run(["sh", "-c", f"exec {sys.executable} -c \"$0\" {redirection}", program], cwd=CHECKOUT,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 254
+    assert ("unknown option --nope" in done.stderr) is ("2>&-" not in redirection)
+
+
 def test_standard_output_that_is_full() -> None:
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([sys.executable, "-c", PROGRAM, "version"], cwd=CHECKOUT, stdout=full,
