@@ -6,18 +6,19 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from stage0.pods import Pod
     from stage1.scope import Scope
 
 
-def run(pod: Pod, arguments: Sequence[str], scope: Scope | None) -> int:
+def run(pod: Pod, arguments: Sequence[str], scope: Scope) -> NoReturn:
     """Become the pod's supervisor; the lock goes along on its descriptor. Returns only by raising."""
     os.fchdir(pod.fd)
     os.set_inheritable(pod.lock_fd, True)
     os.environ["RKT_LOCK_FD"] = str(pod.lock_fd)
     from stage1 import run
-    return run.main([*arguments, pod.uuid], scope=scope)
+    run.main([*arguments, pod.uuid], scope=scope)
 
 
 def enter(pod: Pod, pid: int, app: str, command: Sequence[str]) -> int:

@@ -19,12 +19,12 @@ def command(ctx: Context, **values: Any) -> int:
     starting.check_interactive(values, line.apps)
     arguments = starting.stage1_arguments(ctx, values)
     uuid = states.new_uuid()
-    scope = starting.request_scope(ctx, uuid, values)
-    ctx.step("scope asked for")
-    pod = podline.make(ctx, line, uuid, states.IN_RUN)
-    try:
-        faultpoints.reach("run-hand-over")
-        return entrypoints.run(pod, arguments, scope)
-    except BaseException:
-        podline.discard(pod)
-        raise
+    with starting.Place(ctx, uuid, values) as scope:
+        ctx.step("scope asked for")
+        pod = podline.make(ctx, line, uuid, states.IN_RUN)
+        try:
+            faultpoints.reach("run-hand-over")
+            entrypoints.run(pod, arguments, scope)
+        except BaseException:
+            podline.discard(pod)
+            raise

@@ -25,11 +25,20 @@ def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
     return arguments + [f"--property={text}" for text in values["property"]]
 
 
-def request_scope(ctx: Context, uuid: str, values: dict[str, Any]) -> Scope | None:
-    """Ask for the pod's scope, if it is to get one: systemd makes it while we go on."""
-    from stage1 import scope
+class Place:
+    """The pod's place among the cgroups: asked for at once, made by systemd while we go on, given up after a failure."""
 
-    return scope.request(uuid, values["slice"], values["property"], ctx.debug)
+    def __init__(self, ctx: Context, uuid: str, values: dict[str, Any]) -> None:
+        from stage1 import scope
+
+        self.abandon = scope.abandon
+        self.scope = scope.request(uuid, values["slice"], values["property"], ctx.debug)
+
+    def __enter__(self) -> Scope:
+        return self.scope
+
+    def __exit__(self, *_error: object) -> None:
+        self.abandon(self.scope)
 
 
 def check_interactive(values: dict[str, Any], apps: int) -> None:
