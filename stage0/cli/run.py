@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from stage0 import entrypoints, faultpoints
 from stage0 import pods as states
-from stage0.cli import podline, starting
+from stage0.cli import starting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 def command(ctx: Context, **values: Any) -> int:
     """Make the pod and become its supervisor; a failed start leaves nothing behind."""
     ctx.require_root()
-    line = podline.read("run", values)
-    starting.check_interactive(values, line.apps)
     arguments = starting.stage1_arguments(ctx, values)
     uuid = states.new_uuid()
     with starting.Place(ctx, uuid, values) as scope:
         ctx.step("scope asked for")
+        from stage0.cli import podline  # late: while the kernel moves us into the scope
+
+        line = podline.read("run", values)
+        starting.check_interactive(values, line.apps)
+        ctx.step("modules, options")
         pod = podline.make(ctx, line, uuid, states.IN_RUN)
         try:
             faultpoints.reach("run-hand-over")

@@ -1,7 +1,7 @@
 """What run and run-prepared have in common: the start of a pod that is filled."""
 from __future__ import annotations
 
-from stage0.prepare import PrepareError
+from stage2.errors import RktError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 _SWITCHES = {"capabilities": "--disable-capabilities-restriction", "paths": "--disable-paths",
              "seccomp": "--disable-seccomp"}
+
+
+class StartError(RktError):
+    """Options with which a pod cannot be started."""
 
 
 def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
@@ -26,7 +30,7 @@ def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
 
 
 class Place:
-    """The pod's place among the cgroups: asked for at once, made by systemd while we go on, given up after a failure."""
+    """The pod's place among the cgroups: asked for at once, made while we go on, given up after a failure."""
 
     def __init__(self, ctx: Context, uuid: str, values: dict[str, Any]) -> None:
         from stage1 import scope
@@ -42,6 +46,6 @@ class Place:
 
 
 def check_interactive(values: dict[str, Any], apps: int) -> None:
-    """Raise PrepareError if --interactive is asked for a pod that cannot have it."""
+    """Raise StartError if --interactive is asked for a pod that cannot have it."""
     if values["interactive"] and apps != 1:
-        raise PrepareError(f"--interactive: the pod has {apps} apps, only one can have the terminal")
+        raise StartError(f"--interactive: the pod has {apps} apps, only one can have the terminal")
