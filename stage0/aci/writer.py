@@ -82,9 +82,11 @@ def creating(path: str, *, overwrite: bool = False, prefix: str = "",
         if not overwrite and os.path.lexists(target):
             raise WriteError(f"{path} exists: it was made meanwhile (--overwrite replaces it)")
         os.rename(temporary, target)
-    except BaseException:
+    except BaseException as err:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(err, OSError) and err.filename is None:
+            raise WriteError(f"writing {path}") from err
         raise
 
 
@@ -114,12 +116,17 @@ class ACIWriter:
     def add_tree(self, directory_fd: int, name: str = "rootfs") -> None:
         """Add a directory and all in it, under a name. Sockets are left out.
 
-        Raises WriteError when a file shrinks or is exchanged while it is read; OSError.
+        Raises WriteError when a file shrinks or is exchanged while it is read, or the archive cannot be
+        written; OSError with the name of the member when that cannot be read.
         """
         top = os.fsencode(name)
         self._add(Header(top + b"/", headers.DIRECTORY), os.fstat(directory_fd), directory_fd)
         for parent_fd, entry, path in _walk(directory_fd, top):
-            self._entry(parent_fd, entry, path)
+            try:
+                self._entry(parent_fd, entry, path)
+            except OSError as err:
+                err.filename = os.fsdecode(path)
+                raise
 
     def add_manifest(self, data: bytes) -> None:
         """Add the manifest: the last member of an image."""
@@ -213,7 +220,11 @@ def _walk(top_fd: int, top: bytes) -> Iterator[tuple[int, os.DirEntry[str], byte
             yield parent_fd, entry, path
             if entry.is_dir(follow_symlinks=False):
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                fd = os.open(entry.name, flags, dir_fd=parent_fd)
+                try:
+                    fd = os.open(entry.name, flags, dir_fd=parent_fd)
+                except OSError as err:
+                    err.filename = os.fsdecode(path)
+                    raise
                 stack.append((fd, iter(()), path))
                 stack[-1] = (fd, _sorted_entries(fd), path)
     finally:
@@ -323,12 +334,15 @@ class _Behind:
         finally:
             self._queue.put(None)
             self._thread.join()
-        if self._error is not None and not drop:
-            raise self._error
+        if not drop:
+            self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise WriteError("writing the archive") from self._error
 
     def _hand_over(self) -> None:
-        if self._error is not None:
-            raise self._error
+        self._check()
         self._queue.put(bytes(self._gathered))
         self._gathered.clear()
 

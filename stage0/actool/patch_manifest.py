@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stage0.actool.main import Context
+    from stage1.appc.image import ImageManifest
 
 DESCRIPTION = """\
 Copies INPUT.aci to OUTPUT.aci, or with --replace changes it in place. All members keep their place
@@ -62,7 +63,7 @@ def _target(source: str, output: str | None, replace: bool, overwrite: bool) -> 
 
 def _from_file(path: str) -> bytes:
     data = files.read(path, imagefile.MAX_MANIFEST_BYTES)
-    _check(f"manifest {path}", data)
+    _checked(f"manifest {path}", data)
     return data
 
 
@@ -71,12 +72,12 @@ def _from_edits(source: str, data: bytes, edits: dict[str, Any]) -> bytes:
     old, violations = checks.parse_image(data)
     if old is None:
         raise PatchError(f"manifest of {source}: {'; '.join(violations)} (--manifest=FILE replaces all of it)")
-    new = jsontext.dumps(edited(old.to_json(), edits)).encode()
-    _check("changed manifest", new)
-    return new
+    new = _checked("changed manifest", jsontext.dumps(edited(old.to_json(), edits)).encode())
+    return jsontext.dumps(new.to_json()).encode()
 
 
-def _check(what: str, data: bytes) -> None:
-    _, violations = checks.parse_image(data)
-    if violations:
+def _checked(what: str, data: bytes) -> ImageManifest:
+    manifest, violations = checks.parse_image(data)
+    if manifest is None:
         raise PatchError(f"{what}: {'; '.join(violations)}")
+    return manifest

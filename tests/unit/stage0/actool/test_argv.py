@@ -67,12 +67,12 @@ def test_a_command_line_that_cannot_be_parsed(words, message):
 @pytest.mark.parametrize("words, message", [
     (["build"], "DIRECTORY is missing (usage: actool build [OPTIONS] DIRECTORY OUTPUT.aci)"),
     (["build", "d"], "OUTPUT.aci is missing (usage: actool build [OPTIONS] DIRECTORY OUTPUT.aci)"),
-    (["build", "d", "o.aci", "--overwrite"], "--overwrite is one argument too many: flags go before the arguments"
-     " (usage: actool build [OPTIONS] DIRECTORY OUTPUT.aci)"),
+    (["build", "d", "o.aci", "--overwrite"], ("--overwrite is one argument too many: "
+     "flags go before the arguments (usage: actool build [OPTIONS] DIRECTORY OUTPUT.aci)")),
     (["validate"], "FILE is missing (usage: actool validate [OPTIONS] FILE…)"),
     (["version", "x"], "x is one argument too many (usage: actool version)"),
-    (["patch-manifest", "a", "b", "c"], "c is one argument too many"
-     " (usage: actool patch-manifest [OPTIONS] INPUT.aci [OUTPUT.aci])"),
+    (["patch-manifest", "a", "b", "c"], (
+        "c is one argument too many (usage: actool patch-manifest [OPTIONS] INPUT.aci [OUTPUT.aci])")),
 ])
 def test_the_number_of_arguments(words, message):
     with pytest.raises(ArgumentError) as failure:
