@@ -9,8 +9,7 @@ import os
 
 from stage1 import cgroups, poddir, supervisor
 from stage2 import app as application
-from stage2 import files, record, syscalls
-from stage2 import errors
+from stage2 import errors, files, record, syscalls
 from stage2.errors import RktError
 
 TYPE_CHECKING = False

@@ -1,9 +1,8 @@
 """A terminal between the caller's and that of a program in a pod."""
 from __future__ import annotations
 
-import os
-
 import fcntl
+import os
 import termios
 import tty
 

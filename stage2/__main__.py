@@ -4,6 +4,6 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from stage2 import init  # noqa: E402  (stage2's parent is on the path only now)
+from stage2 import init  # late: its parent is on the path only now
 
 sys.exit(init.main())

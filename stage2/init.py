@@ -5,18 +5,18 @@ ended, or when one failed and the others were stopped (cli.md section 1.3).
 """
 from __future__ import annotations
 
-import os
-import time
-
 import _signal
+import os
 import select
+import time
 
 from stage2 import app as application
 from stage2 import errors, files, listening, output, paths, record, root, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn
+    from collections.abc import Callable
+    from typing import NoReturn
 
 FAILED = 254
 # SIGPWR and SIGRTMIN+3, +4: how a service manager and machinectl ask a container to end.

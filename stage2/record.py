@@ -84,9 +84,11 @@ def read(path: str) -> Record:
     found: dict[str, Any] = jsontext.loads(files.read(path))
     if found.pop("version") != VERSION:
         raise RecordError(f"{path}: not a record of version {VERSION}")
-    apps = tuple(
-        App(**{**_tuples(app), "mounts": tuple(Mount(**mount) for mount in app["mounts"])}) for app in found.pop("apps"))
-    return Record(apps=apps, **found)
+    return Record(apps=tuple(_app(app) for app in found.pop("apps")), **found)
+
+
+def _app(found: dict[str, Any]) -> App:
+    return App(**{**_tuples(found), "mounts": tuple(Mount(**mount) for mount in found["mounts"])})
 
 
 def _plain(value: Any) -> Any:

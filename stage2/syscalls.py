@@ -6,9 +6,8 @@ of calls since Linux 5.2 are the same on every architecture.
 """
 from __future__ import annotations
 
-import os
-
 import _ctypes
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,15 +48,15 @@ _PIDFD_OPEN, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 434, 436, 437, 442
 _CLOEXEC = 0o2000000
 
 
-class _Long(_ctypes._SimpleCData):  # type: ignore[misc,name-defined]
+class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]
     _type_ = "l"
 
 
-class _Char(_ctypes._SimpleCData):  # type: ignore[misc,name-defined]
+class _Char(_ctypes._SimpleCData):  # type: ignore[type-arg]
     _type_ = "c"
 
 
-class _Call(_ctypes.CFuncPtr):  # type: ignore[misc,name-defined]
+class _Call(_ctypes.CFuncPtr):
     """A C function that returns a long and sets errno."""
 
     _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
@@ -71,7 +70,7 @@ def _call(name: str, path: str | None, *arguments: int | bytes | None) -> int:
     """Call a function of libc; integers go as longs, bytes as pointers. OSError names the path."""
     function = _functions.get(name)
     if function is None:
-        handle = _functions.setdefault("", _ctypes.dlopen(None, 0))
+        handle = _functions.setdefault("", _ctypes.dlopen(None, 0))  # type: ignore[arg-type]
         function = _functions[name] = _Call(_ctypes.dlsym(handle, name))
     words = [_Long(word) if isinstance(word, int) else word for word in arguments]
     result = int(function(*words))
@@ -84,7 +83,7 @@ def _call(name: str, path: str | None, *arguments: int | bytes | None) -> int:
 
 def _buffer(content: bytes) -> Any:
     """Memory that a call can write to, or that another structure points to."""
-    class Buffer(_ctypes.Array):  # type: ignore[misc]
+    class Buffer(_ctypes.Array):  # type: ignore[type-arg]
         _type_ = _Char
         _length_ = len(content)
 
