@@ -216,11 +216,5 @@ def _images(data_dir: str, wanted: Wanted) -> list[Candidate]:
     """Images by name and version; by ID for a word that begins like one."""
     from stage0.store.store import Store
 
-    found = []
-    for image in Store(data_dir).images():
-        version = image.labels.get("version")
-        if wanted.word.startswith("sha512-"):
-            found.append((image.id, image.name))
-        else:
-            found.append((f"{image.name}:{version}" if version else image.name, image.id[:19]))
-    return found
+    by_id = wanted.word.startswith("sha512-")
+    return [(image.id, image.title) if by_id else (image.title, image.id[:19]) for image in Store(data_dir).images()]

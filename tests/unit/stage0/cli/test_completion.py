@@ -103,6 +103,17 @@ def test_pods_and_apps_of_a_data_directory(tmp_path: Path, capsys: pytest.Captur
     assert lines("export", "--app=") == ["--app=front\tin web"]
 
 
+def test_images_by_name_or_by_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from stage0.store.store import ImageInfo, Store
+
+    key = "sha512-" + "ab" * 64
+    monkeypatch.setattr(Store, "images", lambda _self: [ImageInfo(key, "x.com/app", {"version": "1"}, 0, 0, 0)])
+    assert entry.main(["__complete", "--", "image", "rm", "x"]) == 0
+    assert capsys.readouterr().out == f"x.com/app:1\t{key[:19]}\n"
+    assert entry.main(["__complete", "--", "run", "sha512-ab"]) == 0
+    assert capsys.readouterr().out == f"{key}\tx.com/app:1\n:files\n"
+
+
 def test_files_follow_where_they_may(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry.main(["__complete", "--", "export", "pod", ""]) == 0
     assert capsys.readouterr().out == ":files\n"
