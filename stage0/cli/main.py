@@ -105,7 +105,7 @@ def _complain(name: str, text: str) -> None:
 
 def _unwind_by_signals() -> None:
     """Let SIGTERM and SIGHUP unwind the command as SIGINT does, so that what it began is cleaned up."""
-    import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its 5 ms of enumerations
+    import _signal  # what `signal` is made of, without its 5 ms of enumerations
 
     def unwind(number: int, _frame: FrameType | None) -> None:
         _signal.signal(number, _signal.SIG_IGN)
