@@ -73,16 +73,15 @@ def delete(pod: Pod, note: Tell) -> None:
     Can be repeated after a failure or a crash: the pod then stands in exited-garbage or
     garbage. That stage1 could not clean up is told, and the pod deleted all the same.
     """
-    if pod.directory in (states.IN_RUN, states.IN_EXITED_GARBAGE):
-        if pod.directory == states.IN_RUN:
-            pod.move(states.IN_EXITED_GARBAGE)
-        try:
-            status = entrypoints.gc(pod)
-            if status:
-                note(f'pod "{pod.uuid}": its clean-up failed with status {status}')
-        except (RktError, OSError) as err:
-            note(f'pod "{pod.uuid}": its clean-up failed: {errors.line(err)}')
-        faultpoints.reach("gc-stage1-done")
+    if pod.directory == states.IN_RUN:
+        pod.move(states.IN_EXITED_GARBAGE)
+    try:
+        status = entrypoints.gc(pod)
+        if status:
+            note(f'pod "{pod.uuid}": its clean-up failed with status {status}')
+    except (RktError, OSError) as err:
+        note(f'pod "{pod.uuid}": its clean-up failed: {errors.line(err)}')
+    faultpoints.reach("gc-stage1-done")
     pod.remove()
 
 

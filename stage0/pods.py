@@ -201,6 +201,12 @@ class Pod:
         remove_tree(self.path)
         faultpoints.reach("remove-done")
 
+    def discard(self) -> None:
+        """Delete a pod that we own and that did not come to run."""
+        os.chdir("/")
+        self.remove()
+        self.close()
+
     def wait_ended(self, timeout_s: float = _FOREVER) -> bool:
         """Wait until the pod neither runs nor ever will; False if the time is up first.
 
@@ -296,23 +302,29 @@ class Pods:
         A failure leaves nothing, a crash an unlocked directory that gc deletes.
         Raises PodError if the name is that of a live pod.
         """
-        if name is not None:
-            check_name(name)
-        pod = self._embryo(uuid)
+        pod = self.begin(uuid)
         try:
-            if name is not None:
-                pod.write(poddir.NAME, name)
-                self._reserve_name(name, uuid)
-                faultpoints.reach("pod-named")
-            pod.move(IN_PREPARE)
-            faultpoints.reach("pod-created")
+            self.admit(pod, name)
         except BaseException:
-            pod.remove()
-            pod.close()
+            pod.discard()
             raise
         return pod
 
-    def _embryo(self, uuid: str) -> Pod:
+    def admit(self, pod: Pod, name: str | None) -> None:
+        """Let others see a pod that was begun, under its UUID and a name: from embryo/ to prepare/.
+
+        Raises PodError if the name is that of a live pod.
+        """
+        if name is not None:
+            check_name(name)
+            pod.write(poddir.NAME, name)
+            self._reserve_name(name, pod.uuid)
+            faultpoints.reach("pod-named")
+        pod.move(IN_PREPARE)
+        faultpoints.reach("pod-created")
+
+    def begin(self, uuid: str) -> Pod:
+        """A new pod in embryo/, owned by us: from here on gc finds what a crash leaves."""
         path = f"{self.directory(IN_EMBRYO)}/{uuid}"
         while True:
             try:

@@ -13,6 +13,8 @@ from stage2.errors import RktError
 from stage2.value import Value
 
 _WAIT_S = 10.0
+_CLEAR_S = 2.0
+_TRANSIENT = "/run/systemd/transient"
 _BYTES = ("MemoryMax", "MemoryHigh", "MemoryLow", "MemoryMin", "MemorySwapMax", "TasksMax")
 _NUMBERS = ("CPUWeight", "IOWeight", "StartupCPUWeight", "StartupIOWeight")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -76,10 +78,37 @@ def wait(scope: Scope) -> str:
 
 
 def abandon(scope: Scope) -> None:
-    """After a failed start: leave the cgroup that we made, and remove it. A scope goes with its processes."""
-    if scope.unit is None and scope.path != scope.caller:
+    """After a failed start: leave the cgroup that we made, and remove it.
+
+    A scope goes with its processes, so this waits until systemd has put us into it.
+    """
+    if scope.unit is not None:
+        try:
+            wait(scope)
+        except ScopeError:
+            pass
+    elif scope.path != scope.caller:
         cgroups.enter_own(scope.caller)
         cgroups.remove(scope.path)
+
+
+def clear(uuid: str) -> None:
+    """End the scope of a pod that has no process any more, if systemd still has it.
+
+    A process that is killed while systemd moves it never was in the cgroup, which then
+    never becomes empty: such a scope would stay until the next boot.
+    """
+    path = f"{_TRANSIENT}/rkt-{uuid}.scope"
+    if not os.path.exists(path):
+        return
+    from stage1 import bus
+    try:
+        bus.call_manager("StopUnit", [bus.string(f"rkt-{uuid}.scope"), bus.string("replace")])
+    except bus.BusError:
+        pass  # it ended by itself, or we may not: then it is not ours
+    deadline = time.monotonic() + _CLEAR_S
+    while os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def unit_property(text: str) -> list[tuple[int, object]]:

@@ -5,7 +5,7 @@ import os
 
 from stage0 import faultpoints, prepare
 from stage0.cli import images
-from stage0.pods import Pod, Pods
+from stage0.pods import Pod
 from stage0.prepare import Image, PodOptions, PrepareError
 from stage1.appc import pod as podschema
 from stage2 import files
@@ -68,11 +68,11 @@ def read(command: str, values: dict[str, Any]) -> PodLine:
     )
 
 
-def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool = False, quiet: bool = False) -> Pod:
-    """The pod that a line asks for, in the directory `target`, owned by us.
+def make(ctx: Context, line: PodLine, pod: Pod, target: str, *, durable: bool = False, quiet: bool = False) -> None:
+    """Make a pod that was begun what a line asks for, and move it to the directory `target`.
 
     With `durable` all of it is on the disk before the pod gets there; with `quiet` no
-    warnings come. A failure leaves nothing, a crash an unlocked pod that gc deletes.
+    warnings come. After a failure the pod is the caller's to discard.
     """
     from stage0 import overlay
     from stage0.store.store import Store
@@ -86,12 +86,8 @@ def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool =
         warn(warning)
     ctx.step("images")
     faultpoints.reach("images-ready")
-    pod = Pods(ctx.data_dir).create(uuid, line.name)
-    uuid_file = None
-    try:
-        if line.uuid_file is not None:
-            uuid_file = _save_uuid(line.uuid_file, uuid)
-            faultpoints.reach("uuid-saved")
+    pod.pods.admit(pod, line.name)
+    with _SavedUUID(line.uuid_file, pod.uuid):
         ctx.step("pod directory")
         _fill(ctx, store, pod, manifest, found, stacked=not (line.no_overlay or reason))
         if durable:
@@ -102,19 +98,6 @@ def make(ctx: Context, line: PodLine, uuid: str, target: str, *, durable: bool =
         pod.move(target)
         faultpoints.reach("pod-filled")
         ctx.step("pod filled")
-    except BaseException:
-        discard(pod)
-        if uuid_file is not None:
-            os.unlink(uuid_file)
-        raise
-    return pod
-
-
-def discard(pod: Pod) -> None:
-    """Delete a pod that we own and that did not come to run."""
-    os.chdir("/")
-    pod.remove()
-    pod.close()
 
 
 def _decide(ctx: Context, store: Store, line: PodLine) -> tuple[PodManifest, dict[str, Image], tuple[str, ...]]:
@@ -163,15 +146,28 @@ def _silence(_text: str) -> None:
     return
 
 
-def _save_uuid(path: str, uuid: str) -> str | None:
-    """Write the file of --uuid-file-save; returns its path if it is a file, which can be taken back."""
-    path = os.path.realpath(path)
-    try:
-        if os.path.lexists(path) and not os.path.isfile(path):
-            with open(path, "w", encoding="ascii") as device:  # /dev/stdout, a FIFO: not to be replaced
-                device.write(uuid)
-            return None
-        files.replace(path, uuid, 0o644)
-    except OSError as err:
-        raise RktError(f"writing --uuid-file-save {path}") from err
-    return path
+class _SavedUUID:
+    """The file of --uuid-file-save: written at once, taken back if the block fails."""
+
+    def __init__(self, path: str | None, uuid: str) -> None:
+        self.path: str | None = None
+        if path is None:
+            return
+        path = os.path.realpath(path)
+        try:
+            if os.path.lexists(path) and not os.path.isfile(path):
+                with open(path, "w", encoding="ascii") as device:  # /dev/stdout, a FIFO: not to be replaced
+                    device.write(uuid)
+                return
+            files.replace(path, uuid, 0o644)
+        except OSError as err:
+            raise RktError(f"writing --uuid-file-save {path}") from err
+        self.path = path
+        faultpoints.reach("uuid-saved")
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is not None and self.path is not None:
+            os.unlink(self.path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from stage0 import pods as states
 from stage0.cli import podline
+from stage0.pods import Pods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ def command(ctx: Context, **values: Any) -> int:
     """Make the pod and print its UUID; with --quiet nothing else is said."""
     ctx.require_root()
     line = podline.read("prepare", values)
-    with podline.make(ctx, line, states.new_uuid(), states.IN_PREPARED, durable=True, quiet=values["quiet"]) as pod:
+    with Pods(ctx.data_dir).begin(states.new_uuid()) as pod:
+        try:
+            podline.make(ctx, line, pod, states.IN_PREPARED, durable=True, quiet=values["quiet"])
+        except BaseException:
+            pod.discard()
+            raise
         ctx.say(pod.uuid)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 from stage0 import entrypoints, faultpoints
 from stage0 import pods as states
 from stage0.cli import starting
+from stage0.pods import Pods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,18 +17,18 @@ def command(ctx: Context, **values: Any) -> int:
     """Make the pod and become its supervisor; a failed start leaves nothing behind."""
     ctx.require_root()
     arguments = starting.stage1_arguments(ctx, values)
-    uuid = states.new_uuid()
-    with starting.Place(ctx, uuid, values) as scope:
-        ctx.step("scope asked for")
-        from stage0.cli import podline  # late: while the kernel moves us into the scope
+    pod = Pods(ctx.data_dir).begin(states.new_uuid())
+    try:
+        with starting.Place(ctx, pod, values) as scope:
+            ctx.step("scope asked for")
+            from stage0.cli import podline  # late: while the kernel moves us into the scope
 
-        line = podline.read("run", values)
-        starting.check_interactive(values, line.apps)
-        ctx.step("modules, options")
-        pod = podline.make(ctx, line, uuid, states.IN_RUN)
-        try:
+            line = podline.read("run", values)
+            starting.check_interactive(values, line.apps)
+            ctx.step("modules, options")
+            podline.make(ctx, line, pod, states.IN_RUN)
             faultpoints.reach("run-hand-over")
             entrypoints.run(pod, arguments, scope)
-        except BaseException:
-            podline.discard(pod)
-            raise
+    except BaseException:
+        pod.discard()
+        raise

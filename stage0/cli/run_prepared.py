@@ -5,7 +5,7 @@ from stage0 import entrypoints, faultpoints, prepare
 from stage0 import pods as states
 from stage0.cli import starting
 from stage0.pods import PodError, Pods
-from stage1 import poddir
+from stage1 import poddir, scope
 from stage1.appc import pod as podschema
 
 TYPE_CHECKING = False
@@ -26,9 +26,10 @@ def command(ctx: Context, *, uuid: str, **values: Any) -> int:
     manifest = podschema.loads(pod.read(poddir.MANIFEST))
     starting.check_interactive(values, len(manifest.apps))
     prepare.check_volumes(manifest)
-    with starting.Place(ctx, pod.uuid, values) as scope:
+    scope.clear(pod.uuid)  # of a start that was killed before it came to run
+    with starting.Place(ctx, pod, values) as place:
         ctx.step("scope asked for")
         faultpoints.reach("run-prepared-locked")
         pod.move(states.IN_RUN)
         faultpoints.reach("run-prepared-hand-over")
-        entrypoints.run(pod, arguments, scope)
+        entrypoints.run(pod, arguments, place)

@@ -1,6 +1,8 @@
 """What run and run-prepared have in common: the start of a pod that is filled."""
 from __future__ import annotations
 
+from stage0 import faultpoints
+from stage1 import poddir
 from stage2.errors import RktError
 
 TYPE_CHECKING = False
@@ -8,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stage0.cli.context import Context
+    from stage0.pods import Pod
     from stage1.scope import Scope
 
 _SWITCHES = {"capabilities": "--disable-capabilities-restriction", "paths": "--disable-paths",
@@ -32,11 +35,14 @@ def stage1_arguments(ctx: Context, values: dict[str, Any]) -> list[str]:
 class Place:
     """The pod's place among the cgroups: asked for at once, made while we go on, given up after a failure."""
 
-    def __init__(self, ctx: Context, uuid: str, values: dict[str, Any]) -> None:
+    def __init__(self, ctx: Context, pod: Pod, values: dict[str, Any]) -> None:
         from stage1 import scope
 
         self.abandon = scope.abandon
-        self.scope = scope.request(uuid, values["slice"], values["property"], ctx.debug)
+        self.scope = scope.request(pod.uuid, values["slice"], values["property"], ctx.debug)
+        if self.scope.unit is None and self.scope.path != self.scope.caller:
+            pod.write(poddir.SUBCGROUP, self.scope.path.strip("/") + "/payload\n")  # gc removes it after a crash
+        faultpoints.reach("scope-requested")
 
     def __enter__(self) -> Scope:
         return self.scope
