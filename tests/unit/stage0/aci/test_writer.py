@@ -406,3 +406,66 @@ def test_overwriting_a_symlink_writes_where_it_points(tmp_path):
         file.write(b"x")
     assert (tmp_path / "link.aci").is_symlink()
     assert (tmp_path / "real.aci").read_bytes() == b"x"
+
+
+# --- and back through our own extractor ---
+
+
+def described(root: Path) -> dict:
+    """All that counts of a tree, by path; the last item is the name that a hard link was first seen under."""
+    found, first = {}, {}
+    for path in [root, *sorted(root.rglob("*"))]:
+        info = path.lstat()
+        kind = stat.S_IFMT(info.st_mode)
+        content = None
+        if kind == stat.S_IFREG:
+            content = path.read_bytes()
+        elif kind == stat.S_IFLNK:
+            content = os.readlink(path)
+        name = str(path.relative_to(root))
+        found[name] = (
+            oct(info.st_mode), info.st_uid, info.st_gid, info.st_rdev, int(info.st_mtime), content,
+            sorted((key, os.getxattr(path, key, follow_symlinks=False))
+                   for key in os.listxattr(path, follow_symlinks=False)),
+            first.setdefault(info.st_ino, name), info.st_nlink)
+    return found
+
+
+@needs_root
+@pytest.mark.parametrize("name", compression.COMPRESSIONS)
+def test_a_tree_comes_back_as_it_was(tree, tmp_path, name):
+    from stage0.aci.unpack import Unpacker
+
+    os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.mknod(tree / "disk", stat.S_IFBLK | 0o660, os.makedev(7, 300))
+    os.chown(tree / "link", 3_000_000, 7, follow_symlinks=False)
+    os.chown(tree / "sub", 5, 6)
+    os.chmod(tree / "sub", 0o3775)
+    os.chmod(tree / "file", 0o6751)
+    (tree / ("long" * 50)).write_text("long")
+    (tree / os.fsdecode(b"\xff odd\n")).symlink_to("t/" * 150)
+    sparse_file(tree / "sparse", 3_000_001, (4096, b"a" * 5000), (2_000_000, b"b"))
+    sparse_file(tree / "hole", 1 << 20)
+    os.setxattr(tree / "sparse", "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0))
+    try:
+        os.setxattr(tree / "sub", "user.key", b"value")
+    except OSError:
+        pass
+    data = packed(tree, name)
+    (tmp_path / "out").mkdir()
+    source, room = compression.decompressor(name, io.BytesIO(data)), bytearray(1 << 16)
+
+    def chunks():
+        while count := source.readinto(memoryview(room)):
+            yield bytes(room[:count])
+
+    fd = os.open(tmp_path / "out", os.O_RDONLY)
+    try:
+        with Unpacker(fd, below="rootfs") as unpacker:
+            assert unpacker.unpack(Archive(chunks()))
+    finally:
+        os.close(fd)
+    back, original = described(tmp_path / "out"), described(tree)
+    assert back == original
+    for sparse in ("sparse", "hole"):
+        assert (tmp_path / "out" / sparse).stat().st_blocks * 512 < (tree / sparse).stat().st_size

@@ -667,3 +667,14 @@ def test_a_new_output_is_gzip_whatever_the_input_was(actool):
     assert kind("2.aci") == "gzip"
     assert actool("patch-manifest", "--compression=zstd", "1.aci", "3.aci") == 0
     assert kind("3.aci") == "zstd"
+
+
+# --- the manual ---
+
+
+def test_the_manual_has_every_command_and_flag():
+    page = (Path(__file__).parents[4] / "docs/actool.md").read_text()
+    for command in COMMANDS:
+        assert f"`{command.title}`" in page or f"actool {command.title}" in page
+        for option in command.options:
+            assert f"`--{option.name}=" in page or f"`--{option.name}`" in page, option.name
