@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
         def close(self) -> None: ...
 
-COMPRESSIONS = ("gzip", "bzip2", "xz", "zstd", "none")
 _CHUNK = 1 << 18
 _QUEUED = 8                  # chunks between the reader of files and the compressor
 _HOLE = 4096                 # zeros in pieces of this size, at multiples of it, are holes

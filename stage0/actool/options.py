@@ -1,9 +1,8 @@
 """The option table of actool: every command, its flags and its arguments, each declared once."""
 from __future__ import annotations
 
+from stage0.aci.compression import COMPRESSIONS
 from stage0.cli.options import Argument, Command, Option, choice, flag, many, text
-
-COMPRESSIONS = ("gzip", "bzip2", "xz", "zstd", "none")
 
 GLOBAL_OPTIONS = (
     flag("debug", "Say what is done, and show all causes of an error."),
