@@ -61,9 +61,7 @@ def sweep(pods: Pods, grace_s: float, say: Tell, note: Tell) -> int:
             except (RktError, OSError) as err:
                 note(f'pod "{pod.uuid}": {errors.line(err)}')
                 failed += 1
-    for name, uuid in pods.names().items():
-        if pods.open(uuid) is None:
-            pods.drop_name(name, uuid)
+    pods.release_names()
     return failed
 
 

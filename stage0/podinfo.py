@@ -176,30 +176,6 @@ def stop_timeout_s(pod: Pod) -> float:
         return DEFAULT_STOP_TIMEOUT_S
 
 
-def used(all_pods: states.Pods) -> set[str]:
-    """The IDs of all images and trees that pods refer to, those of ended pods included."""
-    found = set()
-    for pod in all_pods.all():
-        for app in _app_names(pod):
-            for name in (poddir.app_image_id(app), poddir.app_tree_id(app)):
-                try:
-                    found.add(pod.read(name).decode())
-                except FileNotFoundError:
-                    continue
-    return found
-
-
-def _app_names(pod: Pod) -> list[str]:
-    try:
-        fd = os.open("appsinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=pod.fd)
-    except FileNotFoundError:
-        return []
-    try:
-        return os.listdir(fd)
-    finally:
-        os.close(fd)
-
-
 def _mtime(pod: Pod, name: str) -> int | None:
     try:
         return os.stat(name, dir_fd=pod.fd, follow_symlinks=False).st_mtime_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from stage0 import faultpoints
+from stage0 import faultpoints, podnames
 from stage1 import poddir
 from stage2 import files
 from stage2.errors import RktError
@@ -40,11 +40,9 @@ _STATES = {  # directory: state when unlocked, when locked
     IN_GARBAGE: (GARBAGE, DELETING),
 }
 _NOT_YET_ENDED = (EMBRYO, PREPARING, PREPARED, RUNNING)
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _TRIES = 100
 _BLOCK = 1 << 16
 _FOREVER = float("inf")
-_HEX = frozenset("0123456789abcdef")
 
 
 class PodError(RktError):
@@ -63,16 +61,7 @@ def new_uuid() -> str:
     digits = bytearray(os.urandom(16))
     digits[6] = digits[6] & 0x0F | 0x40
     digits[8] = digits[8] & 0x3F | 0x80
-    return _dashed(digits.hex())
-
-
-def check_name(name: str) -> None:
-    """Raise PodError if that cannot be the name of a pod."""
-    if not name[:1].isalnum() or not _NAME_CHARACTERS.issuperset(name) or len(name) > 64:
-        raise PodError(f'pod name "{name}": letters, digits, "-", "_" and "." are allowed, the first a letter or '
-                       "digit, at most 64 of them")
-    if _full_uuid(name.lower()):
-        raise PodError(f'pod name "{name}": looks like a UUID')
+    return podnames.dashed(digits.hex())
 
 
 class Pod:
@@ -191,7 +180,9 @@ class Pod:
         from stage0.removal import remove_tree
         if self.directory in (IN_RUN, IN_PREPARED, IN_PREPARE, IN_EMBRYO):
             self.move(IN_EXITED_GARBAGE if self.directory == IN_RUN else IN_GARBAGE)
-        self.pods.release_name(self)
+        name = self.name()
+        if name is not None:
+            podnames.release(self.pods.directory(NAMES), name, self.uuid)
         faultpoints.reach("remove-name-released")
         # The roots of the apps first: as long as the manifest is there, the pod can be told and removed.
         remove_tree(f"{self.path}/overlay")
@@ -300,7 +291,7 @@ class Pods:
         """A new pod in prepare/, owned by us.
 
         A failure leaves nothing, a crash an unlocked directory that gc deletes.
-        Raises PodError if the name is that of a live pod.
+        Raises PodNameError if the name is that of a live pod.
         """
         pod = self.begin(uuid)
         try:
@@ -313,12 +304,12 @@ class Pods:
     def admit(self, pod: Pod, name: str | None) -> None:
         """Let others see a pod that was begun, under its UUID and a name: from embryo/ to prepare/.
 
-        Raises PodError if the name is that of a live pod.
+        Raises PodNameError if the name is that of a live pod.
         """
         if name is not None:
-            check_name(name)
+            podnames.check(name)
             pod.write(poddir.NAME, name)
-            self._reserve_name(name, pod.uuid)
+            podnames.reserve(self.directory(NAMES), name, pod.uuid, self._lives)
             faultpoints.reach("pod-named")
         pod.move(IN_PREPARE)
         faultpoints.reach("pod-created")
@@ -360,7 +351,8 @@ class Pods:
         Embryos and pods that never ran and are being deleted are not found.
         """
         wanted = word.strip().lower()
-        uuid = _full_uuid(wanted) or self._named(word.strip()) or self._by_prefix(wanted)
+        uuid = podnames.full_uuid(wanted) or podnames.holder(f"{self.root}/{NAMES}", word.strip())
+        uuid = uuid or self._by_prefix(wanted)
         pod = self.open(uuid, VISIBLE) if uuid else None
         if pod is None:
             raise PodError(f'no matches found for "{word}"')
@@ -380,49 +372,15 @@ class Pods:
     def uuids(self, directory: str) -> list[str]:
         """The UUIDs of the pods in one directory."""
         try:
-            return [entry for entry in os.listdir(f"{self.root}/{directory}") if _full_uuid(entry) == entry]
+            return [entry for entry in os.listdir(f"{self.root}/{directory}") if podnames.full_uuid(entry) == entry]
         except FileNotFoundError:
             return []
 
-    def names(self) -> dict[str, str]:
-        """The names that are taken, with the UUIDs they lead to; some of the pods may be gone."""
-        try:
-            names = os.listdir(f"{self.root}/{NAMES}")
-        except FileNotFoundError:
-            return {}
-        return {name: uuid for name in names if name[:1] != "." and (uuid := self._named(name))}
-
-    def release_name(self, pod: Pod) -> None:
-        """Free the name of a pod, unless another pod has it by now."""
-        name = pod.name()
-        if name is not None:
-            self.drop_name(name, pod.uuid)
-
-    def drop_name(self, name: str, uuid: str) -> None:
-        """Forget that a name leads to a pod."""
-        with _Locked(self.directory(NAMES)):
-            if self._named(name) == uuid:
-                os.unlink(f"{self.root}/{NAMES}/{name}")
-
-    def _reserve_name(self, name: str, uuid: str) -> None:
-        names = self.directory(NAMES)
-        with _Locked(names):
-            holder = self._named(name)
-            if holder is not None and self._lives(holder):
-                raise PodError(f'the name "{name}" is taken by pod {holder}')
-            if os.path.lexists(f"{names}/.new"):
-                os.unlink(f"{names}/.new")
-            os.symlink(uuid, f"{names}/.new")
-            os.rename(f"{names}/.new", f"{names}/{name}")
-            files.sync_directory(names)
-
-    def _named(self, name: str) -> str | None:
-        if not name or not _NAME_CHARACTERS.issuperset(name) or name[0] == ".":
-            return None
-        try:
-            return os.readlink(f"{self.root}/{NAMES}/{name}")
-        except OSError:
-            return None
+    def release_names(self) -> None:
+        """Free the names that lead to pods that are gone."""
+        for name, uuid in podnames.all_names(f"{self.root}/{NAMES}").items():
+            if self.open(uuid) is None:
+                podnames.release(self.directory(NAMES), name, uuid)
 
     def _lives(self, uuid: str) -> bool:
         pod = self.open(uuid)
@@ -442,30 +400,6 @@ class Pods:
         if len(found) > 1:
             raise PodError(f"ambiguous uuid, {len(found)} matches")
         return found.pop() if found else None
-
-
-class _Locked:
-    """A lock on a directory, for the length of a block."""
-
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def __enter__(self) -> None:
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
-
-    def __exit__(self, *_error: object) -> None:
-        os.close(self.fd)
-
-
-def _full_uuid(word: str) -> str | None:
-    digits = word.replace("-", "")
-    if len(digits) != 32 or not _HEX.issuperset(digits):
-        return None
-    return _dashed(digits) if word in (digits, _dashed(digits)) else None
-
-
-def _dashed(digits: str) -> str:
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _pause(seconds: float) -> None:

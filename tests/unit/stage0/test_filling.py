@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stage0 import filling, podinfo
+from stage0 import filling
 from stage0.filling import AppTree
 from stage0.pods import Pod, Pods
 from stage1.appc import pod as podschema
@@ -56,7 +56,6 @@ def test_files_of_a_pod(pod: Pod, tree: AppTree) -> None:
         assert pod.read(f"appsinfo/{name}/treeStoreID") == b"deps-sha512-1"
         assert os.listdir(f"{pod.path}/stage1/rootfs/opt/stage2/{name}/rootfs") == []
         assert os.listdir(f"{pod.path}/overlay/deps-sha512-1/work/{name}") == []
-    assert podinfo.used(pod.pods) == {ID, "deps-sha512-1"}
 
 
 def test_the_upper_layer_begins_like_the_root_of_the_image(pod: Pod, tree: AppTree) -> None:

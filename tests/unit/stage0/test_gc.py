@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stage0 import entrypoints, gc
+from stage0 import entrypoints, gc, podnames
 from stage0.pods import DIRECTORIES, Pod, PodError, Pods
 from stage2.errors import RktError
 
@@ -103,7 +103,7 @@ def test_names_of_no_pod_go(pods: Pods) -> None:
     for name, directory in (("lost", "none"), ("kept", "prepared")):
         os.symlink(NUMBERS.get(directory, "f" * 36), f"{pods.directory('names')}/{name}")
     collect(pods)
-    assert pods.names() == {"kept": NUMBERS["prepared"]}
+    assert podnames.all_names(pods.directory("names")) == {"kept": NUMBERS["prepared"]}
 
 
 @pytest.mark.parametrize(("directory", "message"), [

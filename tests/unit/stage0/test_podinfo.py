@@ -113,9 +113,3 @@ def test_a_manifest_that_power_loss_left_in_pieces(pod: Pod, text: str) -> None:
 def test_a_pod_without_a_manifest_has_no_apps(pod: Pod) -> None:
     os.unlink(f"{pod.path}/pod")
     assert podinfo.read(pod).apps == ()
-
-
-def test_what_pods_use(pod: Pod) -> None:
-    pod.write("appsinfo/web/imageID", ID)
-    pod.write("appsinfo/web/treeStoreID", "deps-sha512-1")
-    assert podinfo.used(pod.pods) == {ID, "deps-sha512-1"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stage0 import pods as podstore
+from stage0.podnames import PodNameError
 from stage0.pods import PodError, Pods
 
 UUID = "12345678-1234-4234-8234-123456789abc"
@@ -145,7 +146,7 @@ def test_a_name_is_unique_among_live_pods(pods: Pods, directory: str) -> None:
     with pods.create(UUID, "web") as pod:
         if directory != "prepare":
             pod.move(directory)
-        with pytest.raises(PodError) as caught:
+        with pytest.raises(PodNameError) as caught:
             pods.create(OTHER, "web")
         assert str(caught.value) == f'the name "web" is taken by pod {UUID}'
     assert pods.open(OTHER) is None
@@ -172,7 +173,7 @@ def test_a_name_of_no_pod_is_replaced(pods: Pods) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-a", "a b", "x" * 65, UUID, "é"])
 def test_what_is_no_name(pods: Pods, name: str) -> None:
-    with pytest.raises(PodError, match=r"^pod name "):
+    with pytest.raises(PodNameError, match=r"^pod name "):
         pods.create(UUID, name)
     assert pods.open(UUID) is None
 
