@@ -38,8 +38,8 @@ def stop(pod: Pod, *, force: bool) -> int:
 def gc(pod: Pod, *, debug: bool = False) -> int:
     """Give back what a pod that ended may have left outside of its directory."""
     os.fchdir(pod.fd)
-    from stage1 import gc
+    from stage1 import collect
     try:
-        return gc.main([*(["--debug"] if debug else []), pod.uuid])
+        return collect.main([*(["--debug"] if debug else []), pod.uuid])
     finally:
         os.chdir("/")

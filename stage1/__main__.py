@@ -9,7 +9,8 @@ import sys
 
 from stage2 import errors
 
-ENTRY_POINTS = ("run", "enter", "stop", "gc")
+# By name: the module. None is called like one of the standard library.
+ENTRY_POINTS = {"run": "run", "enter": "enter", "stop": "stop", "gc": "collect"}
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +21,7 @@ def main(argv: list[str]) -> int:
         return 254
     try:
         from importlib import import_module
-        return int(import_module(f"stage1.{name}").main(argv[1:]))
+        return int(import_module(f"stage1.{ENTRY_POINTS[name]}").main(argv[1:]))
     except (OSError, errors.RktError) as err:
         describe = errors.tree if "--debug" in argv else errors.line
         print(f"stage1: {name}: {describe(err)}", file=sys.stderr)

@@ -41,29 +41,37 @@ def array(signature: str, *words: Word) -> list[Word]:
 
 
 def _extension() -> Any:
-    if "pystemd" not in sys.modules:
-        kind = type(sys)
-        for entry in sys.path:
-            package = kind("pystemd")
-            package.__path__ = [f"{entry}/pystemd"]
-            # pprint is wanted for one error message and would bring dataclasses along
-            printing = kind("pprint")
-            printing.pformat = repr  # type: ignore[attr-defined]
-            own_pprint = "pprint" not in sys.modules
-            if own_pprint:
-                sys.modules["pprint"] = printing
-            sys.modules["pystemd"] = package
-            try:
-                import pystemd.dbuslib
-                return pystemd.dbuslib
-            except ImportError:
-                continue
-            finally:
-                del sys.modules["pystemd"]
-                if own_pprint:
-                    del sys.modules["pprint"]
-    import pystemd.dbuslib
-    return pystemd.dbuslib
+    """The module pystemd.dbuslib, loaded past its package.
+
+    It takes two names from Python modules at its top: `pformat`, for the text of one
+    error, and `x2char_star`, which makes bytes of text. Words hold bytes already.
+    """
+    loaded = sys.modules.get("pystemd.dbuslib")
+    if loaded is not None:
+        return loaded
+    module = type(sys)
+    package, utils, printing = module("pystemd"), module("pystemd.utils"), module("pprint")
+    package.__path__ = [f"{entry}/pystemd" for entry in sys.path]
+    utils.x2char_star = _same  # type: ignore[attr-defined]
+    printing.pformat = repr  # type: ignore[attr-defined]
+    stand_ins = {"pystemd": package, "pystemd.utils": utils, "pprint": printing}
+    before = {name: sys.modules.get(name) for name in stand_ins}
+    sys.modules.update(stand_ins)
+    try:
+        import pystemd.dbuslib
+        return sys.modules["pystemd.dbuslib"]
+    except ImportError as err:
+        raise BusError("D-Bus: pystemd cannot be loaded") from err
+    finally:
+        for name, held in before.items():
+            if held is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = held
+
+
+def _same(value: object, convert_all: bool = False) -> object:
+    return value
 
 
 def call_manager(method: str, words: list[Word]) -> None:

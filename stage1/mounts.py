@@ -53,11 +53,7 @@ def hide_runtime_directory() -> None:
 
 
 def overlay(tree: str, upper: str, work: str, target: str) -> None:
-    """Stack an app's own layer on the tree of its image.
-
-    The paths go as descriptors where the kernel takes them so: no limit on their length,
-    no character that has to be escaped.
-    """
+    """Stack an app's own layer on the tree of its image. Raises MountError."""
     options = f"lowerdir={_escaped(tree)},upperdir={_escaped(upper)},workdir={_escaped(work)}"
     try:
         syscalls.mount("overlay", target, "overlay", 0, options)

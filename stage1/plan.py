@@ -180,17 +180,23 @@ def stop_signal(name: str, text: str) -> int:
 def _mounts(manifest: PodManifest, runtime: RuntimeApp, app: App, sources: dict[str, Source],
             places: dict[str, int]) -> list[record.Mount]:
     """The volumes of an app, parents before what is mounted below them."""
-    points = {point.path: point for point in app.mount_points}
+    points = {_pod_path(point.path): point for point in app.mount_points}
     made = []
     for mount in runtime.mounts:
         volume, source = _volume(manifest, mount.volume), sources[mount.volume]
-        point = points.get(mount.path)
+        target = _pod_path(mount.path)
+        point = points.get(target)
         read_only = volume.read_only if volume.read_only is not None else bool(point and point.read_only)
         flags = (syscalls.MS_RDONLY if read_only else 0) | (
             syscalls.MS_REC if volume.recursive is not False else 0)
-        made.append(record.Mount(paths.volume(places[mount.volume]), os.path.normpath(mount.path),
+        made.append(record.Mount(paths.volume(places[mount.volume]), target,
                                  "file" if source.is_file else "directory", flags))
     return sorted(made, key=lambda mount: mount.target.count("/"))
+
+
+def _pod_path(path: str) -> str:
+    """A path of an app, which manifests may write in several ways."""
+    return os.path.normpath(os.path.join("/", path))
 
 
 def _listen_ports(manifest: PodManifest, app: App) -> list[int]:
@@ -235,6 +241,6 @@ def supervisor_environment(options: Options) -> tuple[tuple[str, str], ...]:
         ("SYSTEMD_SECCOMP", "0"),                       # our filters are stricter, and made once
         ("SYSTEMD_NSPAWN_CONTAINER_SERVICE", "rkt"),
         ("SYSTEMD_NSPAWN_TMPFS_TMP", "0"),
-        *((("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "yes"),) if not options.restrict_paths else ()),
+        ("SYSTEMD_NSPAWN_API_VFS_WRITABLE", "yes"),     # only stage2 sees that /proc and /sys: an app has its own
         *(() if options.debug else (("SYSTEMD_LOG_LEVEL", "err"),)),
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stage1.appc.pod import PodManifest
 
 _MACHINED = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service"
+_LONGEST_S = 1e9
 _SYSTEM_BUS = "/run/dbus/system_bus_socket"
 _SWITCHES = {"--debug": ("debug", True), "--interactive": ("interactive", True), "--no-prefix": ("prefix", False),
              "--disable-capabilities-restriction": ("restrict_capabilities", False),
@@ -131,7 +132,7 @@ def parse(argv: list[str]) -> tuple[plan.Options, str | None, tuple[str, ...]]:
         elif equals and name in ("--net", "--hostname"):
             found[name[2:]] = value
         elif equals and name == "--stop-timeout":
-            found["stop_timeout_s"] = float(value)
+            found["stop_timeout_s"] = _seconds(value)
         elif equals and name == "--slice":
             slice_name = value
         elif equals and name == "--property":
@@ -145,6 +146,16 @@ def parse(argv: list[str]) -> tuple[plan.Options, str | None, tuple[str, ...]]:
     if "uuid" not in found:
         raise RunError("run: the UUID of the pod is missing")
     return plan.Options(**found), slice_name, tuple(properties)  # type: ignore[arg-type]
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= _LONGEST_S:
+        raise RunError(f"run: --stop-timeout={text}: not a number of seconds")
+    return found
 
 
 def effective(app: App | None, image: ImageManifest, name: str) -> App:

@@ -27,30 +27,42 @@ def gid(root_fd: int, text: str) -> int:
 def _lookup(root_fd: int, text: str, kind: str, database: str) -> int:
     if text.startswith("/"):
         try:
-            found = os.stat(_open(root_fd, text, os.O_PATH))
+            fd = _open(root_fd, text, os.O_PATH)
         except OSError as err:
             raise UserError(f"{kind} {text}: owner of that path") from err
+        try:
+            found = os.fstat(fd)
+        finally:
+            os.close(fd)
         return found.st_uid if kind == "user" else found.st_gid
-    try:
-        fd = _open(root_fd, database, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        lines: list[bytes] = []
-    else:
-        lines = os.read(fd, _FILE_LIMIT_BYTES).splitlines()
-        os.close(fd)
-    for line in lines:
+    for line in _lines(root_fd, database):
         fields = line.split(b":")
-        if len(fields) > 2 and fields[0] == text.encode() and fields[2].isdigit():
-            return _checked(int(fields[2]), kind, text)
+        if len(fields) > 2 and fields[0] == os.fsencode(text) and fields[2].isdigit():
+            return _number(fields[2].decode(), kind, text)
     if text.isascii() and text.isdigit():
-        return _checked(int(text), kind, text)
+        return _number(text, kind, text)
     raise UserError(f"{kind} {text}: not in {database} of the image")
 
 
-def _checked(number: int, kind: str, text: str) -> int:
-    if number > _LARGEST:
-        raise UserError(f"{kind} {text}: {number} is above {_LARGEST}")
-    return number
+def _lines(root_fd: int, database: str) -> list[bytes]:
+    """The lines of a database; none if the image has no such file, or something else in its place."""
+    try:
+        fd = _open(root_fd, database, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return []
+    try:
+        return os.read(fd, _FILE_LIMIT_BYTES).splitlines()
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+
+
+def _number(digits: str, kind: str, text: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > len(str(_LARGEST)) or int(significant) > _LARGEST:
+        raise UserError(f"{kind} {text}: {significant[:20]} is above {_LARGEST}")
+    return int(significant)
 
 
 def _open(root_fd: int, path: str, flags: int) -> int:

@@ -6,4 +6,4 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from stage2 import init  # late: its parent is on the path only now
 
-sys.exit(init.main())
+os._exit(init.main())  # nothing is left to tidy up, and the interpreter's own end takes 3 ms

@@ -109,8 +109,11 @@ def reset_signals() -> None:
 
 def _why_not(program: str) -> str:
     """Why a file that is there cannot be executed: names the interpreter that is missing."""
-    with open(program, "rb") as opened:
-        head = opened.read(4096)
+    try:
+        with open(program, "rb") as opened:
+            head = opened.read(4096)
+    except OSError:  # the app's user may not even read it
+        head = b""
     if head.startswith(b"#!"):
         interpreter = head[2:].split(b"\n", 1)[0].split()[:1]
         name = os.fsdecode(interpreter[0]) if interpreter else ""

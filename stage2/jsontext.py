@@ -35,9 +35,11 @@ class _Context:
     def object_pairs_hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"the key {quote(twice)} stands twice in one object")
+            seen: set[str] = set()
+            for name, _ in pairs:
+                if name in seen:
+                    raise ValueError(f"the key {quote(name)} stands twice in one object")
+                seen.add(name)
         return found
 
     @staticmethod
@@ -102,6 +104,8 @@ def _write(value: Any, put: Any, indent: str | None, newline: str) -> None:
     elif isinstance(value, int):
         put(int.__repr__(value))
     elif isinstance(value, float):
+        if value - value != 0:
+            raise ValueError(f"{value} has no JSON form")
         put(float.__repr__(value))
     elif isinstance(value, dict):
         _members(value, put, indent, newline, "{}", True)

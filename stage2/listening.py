@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from stage2.record import App
 
 _FIRST = 3
-_ASIDE = 64  # above any number that the sockets get
+_ASIDE = 1 << 8  # above any number that the sockets get
 
 
 class Inherited:
@@ -37,8 +37,9 @@ def hand_over(sockets: list[Inherited], app: App, single: bool, environment: dic
     An app gets a socket if one of its socketActivated ports is the socket's; the only
     app of a pod gets all.
     """
+    import fcntl
     own = [held for held in sockets if app.listen_ports and (single or _port(held.fd) in app.listen_ports)]
-    aside = [os.dup2(held.fd, _ASIDE + number) for number, held in enumerate(own)]
+    aside = [fcntl.fcntl(held.fd, fcntl.F_DUPFD, _ASIDE) for held in own]
     for number, fd in enumerate(aside):
         os.dup2(fd, _FIRST + number)
         os.close(fd)

@@ -1,6 +1,7 @@
 """Output of several apps on one stream: whole lines, unmixed, each with its app's name."""
 from __future__ import annotations
 
+import io
 import os
 
 _LONGEST_LINE = 1 << 16
@@ -39,7 +40,8 @@ class Source:
             end = len(self._line)
         elif not end and len(self._line) >= _LONGEST_LINE:
             end = len(self._line)
-        for line in bytes(self._line[:end]).splitlines(keepends=True) if self.prefix else [bytes(self._line[:end])]:
+        whole = bytes(self._line[:end])
+        for line in io.BytesIO(whole) if self.prefix else (whole,):  # bytes.splitlines splits at \r too
             self.stream.waiting += self.prefix + line
         del self._line[:end]
         return bool(data)

@@ -30,6 +30,7 @@ ff02::2 ip6-allrouters
 ff02::3 ip6-allhosts
 """
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
+_INSIDE = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 
 
 class RootError(RktError):
@@ -45,18 +46,23 @@ class Root:
 
     def open(self, path: str, flags: int = os.O_PATH) -> int:
         """Open a path as the app would see it; links stay inside the root."""
-        return syscalls.openat2(self.fd, path, flags, 0, syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS)
+        return syscalls.openat2(self.fd, path, flags, 0, _INSIDE)
 
     def directory(self, path: str, mode: int = 0o755) -> int:
-        """A descriptor of the directory, made with its parents if it is missing."""
+        """A descriptor of the directory, made with its parents if it is missing.
+
+        Where a link leads nowhere, what it names is made.
+        """
         try:
             return self.open(path, os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError:
-            parent = self.directory(os.path.dirname(path.rstrip("/")))
+            above, name = os.path.split(path.rstrip("/"))
+            parent = self.directory(above)
         try:
-            name = os.path.basename(path.rstrip("/"))
             os.mkdir(name, mode, dir_fd=parent)
             os.chmod(name, mode, dir_fd=parent)  # whatever the umask
+        except FileExistsError:
+            os.close(self.directory(os.path.join(above, os.readlink(name, dir_fd=parent)), mode))
         finally:
             os.close(parent)
         return self.open(path, os.O_PATH | os.O_DIRECTORY)
@@ -66,14 +72,12 @@ class Root:
         try:
             return self.open(path)
         except FileNotFoundError:
-            parent = self.directory(os.path.dirname(path))
+            os.close(self.directory(os.path.dirname(path)))
+        fd = syscalls.openat2(self.fd, path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o644, _INSIDE)
         try:
-            fd = os.open(os.path.basename(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644,
-                         dir_fd=parent)
             os.write(fd, content.encode())
-            os.close(fd)
         finally:
-            os.close(parent)
+            os.close(fd)
         return self.open(path)
 
     def mount(self, mount: Mount) -> None:

@@ -4,7 +4,7 @@ Known ones are checked. An executor may ignore the others, so those are kept as 
 """
 from __future__ import annotations
 
-from stage1.appc.node import TEXT, WORD, Form, compact, is_word, shown
+from stage1.appc.node import WORD, Form, compact, is_word, shown
 from stage1.appc.quantity import Quantity
 from stage1.appc.types import AC_IDENTIFIER
 from stage2 import jsontext
@@ -215,6 +215,7 @@ class OOMScoreAdj(_Number):
     RANGE = (-1000, 1000)
 
 
+_PROFILE = Form("the name of a profile", lambda text: text != "" and is_word(text), 4096)
 _LABEL_PART = Form('text without ":"', lambda text: ":" not in text and is_word(text), 4096)
 
 
@@ -245,7 +246,7 @@ class AppArmorProfile(Isolator):
 
     @classmethod
     def parse(cls, node: Node) -> Self:
-        return node.object(lambda it: cls(it["profile"].text(WORD)))
+        return node.object(lambda it: cls(it["profile"].text(_PROFILE)))
 
     def value_to_json(self) -> Any:
         return {"profile": self.profile}
@@ -300,7 +301,7 @@ def parse(node: Node) -> tuple[Isolator, ...]:
 
 
 def _parse_one(node: Node) -> Isolator:
-    name = node["name"].text(TEXT if node["name"].value in KINDS else AC_IDENTIFIER)
+    name = node["name"].text(AC_IDENTIFIER)
     kind = KINDS.get(name)
     return Unknown(name, node["value"].verbatim()) if kind is None else kind.parse(node["value"])
 

@@ -76,9 +76,17 @@ def loads(data: bytes | str, parse: Callable[[Node], T]) -> T:
     try:
         found = jsontext.loads(data)
     except ValueError as err:
-        text = str(err)
-        raise ManifestError((f"manifest: not JSON: {text[:1].lower()}{text[1:]}",)) from None
+        raise ManifestError((f"manifest: cannot be read as JSON: {_syntax(err)}",)) from None
     return from_json(found, parse)
+
+
+def _syntax(error: ValueError) -> str:
+    """What is wrong with a JSON text, and what stands there if the reader says where."""
+    text = str(error)
+    text = text[:1].lower() + text[1:]
+    document, place = getattr(error, "doc", ""), getattr(error, "pos", 0)
+    rest = document[place:place + 24].split("\n", 1)[0]
+    return f"{text}, before {shown(rest)}" if rest else text
 
 
 def from_json(found: Any, parse: Callable[[Node], T]) -> T:
@@ -278,21 +286,24 @@ class Node:
 
     def verbatim(self) -> str:
         """The JSON text of the whole value, whatever it is."""
-        if _depth_exceeds(self.value, jsontext.MAX_DEPTH):
-            self.note(f"nested more than {jsontext.MAX_DEPTH} deep, which is not allowed")
-            return "null"
-        text = jsontext.dumps(self.value)
-        if not is_unicode(text) or "Infinity" in text:
-            self.note("holds text that is not Unicode")
-            return "null"
+        fault = _unwritable(self.value, jsontext.MAX_DEPTH)
+        text = "null" if fault else jsontext.dumps(self.value)
+        fault = fault or TEXT.fault(text)
+        if fault:
+            self.note(fault)
         return text
 
 
-def _depth_exceeds(value: Any, depth: int) -> bool:
+def _unwritable(value: Any, depth: int) -> str | None:
+    """Why a value could not be written as JSON again, or None."""
+    if isinstance(value, float) and value - value != 0:
+        return "a number is too large, allowed are those below 1.8e308"
     if not isinstance(value, (dict, list)):
-        return False
+        return None
+    if depth == 0:
+        return f"nested more than {jsontext.MAX_DEPTH} deep, which is not allowed"
     members = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(_depth_exceeds(member, depth - 1) for member in members)
+    return next((fault for member in members if (fault := _unwritable(member, depth - 1))), None)
 
 
 def shown(value: Any) -> str:

@@ -134,11 +134,14 @@ class PodManifest(Value):
 
     def _check_ports(self, node: Node) -> None:
         """A port that is exposed by its name alone has to be that of one app."""
-        names = [port.name for app in self.apps if app.app for port in app.app.ports]
-        for port in self.ports:
-            if port.pod_port is None and names.count(port.name) > 1:
-                node.note(f"{shown(port.name)} is the name of {names.count(port.name)} ports of the apps, "
-                          "allowed is one (or podPort)")
+        seen, twice = set(), set()
+        for app in self.apps:
+            for port in app.app.ports if app.app else ():
+                (twice if port.name in seen else seen).add(port.name)
+        for exposed in self.ports:
+            if exposed.pod_port is None and exposed.name in twice:
+                node.note(f"{shown(exposed.name)} is the name of several ports of the apps, "
+                          "allowed is that of one (or podPort)")
 
     def to_json(self) -> dict[str, Any]:
         return {

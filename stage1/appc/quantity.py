@@ -105,9 +105,9 @@ def _scale(suffix: str) -> tuple[str, int, int] | None:
 
 
 def _kept_family(nano: int, family: str) -> str:
-    """The family that the canonical text has: a small or broken amount is written in decimal."""
-    if family == "binary" and (abs(nano) < 1024 * _NANO or nano % _NANO):
-        return "decimal"
-    if family == "exponent" and "e" not in str(Quantity(nano, family)):
-        return "decimal"
-    return family
+    """The family that the canonical text shows: an amount that is no whole number of Ki is written in decimal."""
+    if family == "binary":
+        shows = abs(nano) >= 1024 * _NANO and nano % (1024 * _NANO) == 0
+    else:
+        shows = family == "exponent" and "e" in str(Quantity(nano, family))
+    return family if shows else "decimal"
