@@ -135,7 +135,20 @@ class Blobs:
             faultpoints.reach("store-image-unlinked")
         if name is not None:
             _unlink(f"{self.layout.name(name)}/{image_id}")
-            _rmdir(self.layout.name(name))
+            try:
+                os.rmdir(self.layout.name(name))
+            except OSError:
+                pass  # other images have the name, too
+
+    def leftovers(self) -> set[tuple[str, str | None]]:
+        """IDs with a blob or an entry under a name, but no manifest: of a crash, or just being added or removed."""
+        ids = set(self.ids())
+        found: set[tuple[str, str | None]] = set()
+        for shard in _entries(top := f"{self.layout.cas}/blob/sha512"):
+            found.update((image_id, None) for image_id in _entries(f"{top}/{shard}") if image_id not in ids)
+        for name in _entries(top := f"{self.layout.cas}/names"):
+            found.update((image_id, name) for image_id in _entries(f"{top}/{name}") if image_id not in ids)
+        return found
 
 
 class Sources:
@@ -186,12 +199,12 @@ class Sources:
         """The lock held by who imports the file."""
         return f"{self.layout.cas}/tmp/lock-{info.st_dev}-{info.st_ino}"
 
-    def forget(self, image_ids: set[str]) -> None:
-        """Drop what leads to these images."""
+    def forget(self, image_id: str) -> None:
+        """Drop what leads to an image."""
         top = f"{self.layout.cas}/sources"
         for entry in _entries(top):
             try:
-                if os.readlink(f"{top}/{entry}").partition(":")[0] in image_ids:
+                if os.readlink(f"{top}/{entry}").startswith(image_id):
                     os.unlink(f"{top}/{entry}")
             except OSError:
                 pass
@@ -227,9 +240,3 @@ def _unlink(path: str) -> None:
     except FileNotFoundError:
         pass
 
-
-def _rmdir(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass  # other images have the name, too
