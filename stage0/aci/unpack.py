@@ -179,14 +179,9 @@ class Unpacker:
         if with_mode:
             os.fchmod(fd, entry.mode & self._mode_mask)
         for key, value in entry.xattrs.items():
-            if self._keeps(key):
+            if is_kept(key) and (self._as_root or key != _CAPABILITY):
                 os.setxattr(fd, key, value)
         os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
-
-    def _keeps(self, key: str) -> bool:
-        if key.startswith("user."):
-            return not key.startswith("user.overlay.")   # the same as trusted.overlay. for a mount with userxattr
-        return key in (_ACL_ACCESS, _ACL_DEFAULT) or (key == _CAPABILITY and self._as_root)
 
     def _symlink(self, name: str, entry: Entry, _archive: Archive) -> None:
         parent_fd, base = self._parent(name)
@@ -235,6 +230,13 @@ class Unpacker:
                 os.utime(fd, ns=(0, 0))
             elif self._top_mode & _SET_ID:
                 os.fchmod(fd, self._top_mode)
+
+
+def is_kept(key: str) -> bool:
+    """Whether an image has extended attributes of this name: user.*, file capabilities and POSIX ACLs."""
+    if key.startswith("user."):
+        return not key.startswith("user.overlay.")   # what trusted.overlay. is, for a mount with userxattr
+    return key in (_CAPABILITY, _ACL_ACCESS, _ACL_DEFAULT)
 
 
 class _Walk:
