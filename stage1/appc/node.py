@@ -83,7 +83,8 @@ def loads(data: bytes | str, parse: Callable[[Node], T]) -> T:
 def _syntax(error: ValueError) -> str:
     """What is wrong with a JSON text, and what stands there if the reader says where."""
     text = str(error)
-    text = text[:1].lower() + text[1:]
+    if text.partition(" ")[0][1:].islower():  # "Expecting value", not "NaN is …"
+        text = text[0].lower() + text[1:]
     document, place = getattr(error, "doc", ""), getattr(error, "pos", 0)
     rest = document[place:place + 24].split("\n", 1)[0]
     return f"{text}, before {shown(rest)}" if rest else text
@@ -312,7 +313,7 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = jsontext.dumps(value[:65] if isinstance(value, str) else value)
+    text = repr(value) if isinstance(value, float) else jsontext.dumps(value[:65] if isinstance(value, str) else value)
     if len(text) > 64:
         text = text[:60] + "…" + ('"' if isinstance(value, str) else "")
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)

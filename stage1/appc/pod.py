@@ -134,7 +134,8 @@ class PodManifest(Value):
 
     def _check_ports(self, node: Node) -> None:
         """A port that is exposed by its name alone has to be that of one app."""
-        seen, twice = set(), set()
+        seen: set[str] = set()
+        twice: set[str] = set()
         for app in self.apps:
             for port in app.app.ports if app.app else ():
                 (twice if port.name in seen else seen).add(port.name)
