@@ -57,7 +57,7 @@ class Root:
             return self.open(path, os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError:
             above, name = os.path.split(path.rstrip("/"))
-            parent = self.directory(above)
+            parent = self.directory(above or ".")
         try:
             os.mkdir(name, mode, dir_fd=parent)
             os.chmod(name, mode, dir_fd=parent)  # whatever the umask
