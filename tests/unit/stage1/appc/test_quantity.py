@@ -51,7 +51,8 @@ def test_numbers_of_json(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "violation"), [
-    (True, f"limit: true is not {TITLE}"), ([], f"limit: a list is not {TITLE}"), ("1 G", f'limit: "1 G" is not {TITLE}'),
+    (True, f"limit: true is not {TITLE}"), ([], f"limit: a list is not {TITLE}"),
+    ("1 G", f'limit: "1 G" is not {TITLE}'),
     ("-1", 'limit: "-1" is not a quantity of 0 or more'), (-2, "limit: -2 is not a quantity of 0 or more"),
     (None, f"limit: missing, must be {TITLE}"), (float("inf"), f"limit: inf is not {TITLE}")])
 def test_violations(value: Any, violation: str) -> None:

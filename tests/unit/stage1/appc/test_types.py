@@ -158,8 +158,8 @@ def test_labels(values: dict[str, str]) -> None:
 @pytest.mark.parametrize(("found", "violation"), [
     (labels(os="plan9"), 'labels: os "plan9" is none of linux, freebsd, darwin'),
     (labels(os="linux", arch="x86_64"),
-     'labels: arch "x86_64" is none of amd64, i386, aarch64, aarch64_be, armv6l, armv7l, armv7b, ppc64, ppc64le, s390x, '
-     "those of os linux"),
+     'labels: arch "x86_64" is none of amd64, i386, aarch64, aarch64_be, armv6l, armv7l, armv7b, ppc64, ppc64le, '
+     "s390x, those of os linux"),
     (labels(os="darwin", arch="amd64"), 'labels: arch "amd64" is none of x86_64, i386, those of os darwin'),
     (labels(name="x"), 'labels[0].name: "name" is reserved, allowed is any other AC identifier'),
     (labels(Version="1"), f'labels[0].name: "Version" is not an {IDENTIFIER}'),
