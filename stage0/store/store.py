@@ -88,10 +88,11 @@ class Store:
 
     def find(self, name: str, labels: dict[str, str]) -> str | None:
         """The image of a name that has all of these labels; of several, as in `resolve`."""
-        found = self._find(name, labels)
-        if found is None and self.blobs.ids():
-            self.images()  # makes entries of names that were lost
-            found = self._find(name, labels)
+        found = self._best(self.blobs.by_name(name), name, labels)
+        if found is None:
+            found = self._best([info.id for info in reversed(self.images()) if info.name == name], name, labels)
+            if found is not None:
+                self.blobs.note_name(found, name)  # somebody deleted cas/names
         return found
 
     def manifest_bytes(self, image_id: str) -> bytes:
@@ -389,16 +390,12 @@ class Store:
             manifest = self.manifest(image_id)
         except RktError:
             return None
-        try:
-            self.blobs.note_name(image_id, manifest.name)
-        except OSError:
-            pass  # a reader's look-up; there already, as a rule
         return Row(image_id, manifest.name, {label.name: label.value for label in manifest.labels})
 
-    def _find(self, name: str, labels: dict[str, str]) -> str | None:
+    def _best(self, image_ids: list[str], name: str, labels: dict[str, str]) -> str | None:
         from stage0.store import names
         fitting = []
-        for image_id in self.blobs.by_name(name):
+        for image_id in image_ids:
             try:
                 manifest = self.manifest(image_id)
             except RktError:
