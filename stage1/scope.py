@@ -125,7 +125,7 @@ def unit_property(text: str) -> list[tuple[int, object]]:
     if name in _NUMBERS:
         return bus.variant(name, "t", (ord("t"), _whole(text, value)))
     if name == "CPUQuota" and value.endswith("%"):
-        return bus.variant("CPUQuotaPerSecUSec", "t", (ord("t"), _whole(text, value[:-1]) * 10_000))
+        return bus.variant("CPUQuotaPerSecUSec", "t", (ord("t"), _whole(text, value[:-1], 10_000)))
     if name in ("Description", "OOMPolicy"):
         return bus.variant(name, "s", bus.string(value))
     known = ", ".join((*_BYTES, *_NUMBERS, "CPUQuota", "Description", "OOMPolicy"))
@@ -136,13 +136,15 @@ def _bytes(text: str, value: str) -> int:
     if value == "infinity":
         return _INFINITY
     suffix = value[-1] if value[-1] in _UNITS else ""
-    return _whole(text, value[:len(value) - len(suffix)]) * _UNITS[suffix]
+    return _whole(text, value[:len(value) - len(suffix)], _UNITS[suffix])
 
 
-def _whole(text: str, digits: str) -> int:
+def _whole(text: str, digits: str, factor: int = 1) -> int:
     if not digits.isascii() or not digits.isdigit():
         raise ScopeError(f"--property={text}: {digits or 'nothing'} is not a whole number")
-    return int(digits)
+    if len(digits) > 20 or int(digits) * factor >= _INFINITY:
+        raise ScopeError(f"--property={text}: too large")
+    return int(digits) * factor
 
 
 def _start(unit: str, slice_name: str, uuid: str, words: list[tuple[int, object]]) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import pairwise
 
 import pytest
 
@@ -15,7 +16,7 @@ class PodError(RktError):
 
 def chained(*causes: BaseException) -> BaseException:
     """The first failure, caused by the second, and so on."""
-    for outer, inner in zip(causes, causes[1:]):
+    for outer, inner in pairwise(causes):
         outer.__cause__ = inner
     return causes[0]
 
