@@ -68,10 +68,10 @@ def _import(store: Store, path: str, ctx: Context) -> str:
 
 
 def _stored(store: Store, word: str, kind: str, policy: str, ctx: Context) -> str:
-    from stage0.store.layout import StoreError
+    from stage0.store.layout import NotInStore
     try:
         found = store.resolve(word)
-    except StoreError as err:
+    except NotInStore as err:
         if kind == HASH or policy == NEVER:
             raise
         raise FetchError(f"{err}, and discovery is not supported yet (rkt fetch FILE brings images in)") from None

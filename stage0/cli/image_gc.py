@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 def command(ctx: Context, *, grace_period: float) -> int:
     """Remove trees that no pod uses, then images; say what was removed and why the others stay."""
-    found = Store(ctx.data_dir).collect(grace_period)
+    from stage0.store import collecting
+
+    found = collecting.collect(Store(ctx.data_dir), grace_period)
     for tree in found.trees:
         ctx.note(f'removed treestore "{tree}"')
     for image_id in found.images:

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
 
 def command(ctx: Context, *, images: tuple[str, ...]) -> int:
     """Compare each image's tree with the hash recorded at its making; make anew what differs."""
+    from stage0.store import collecting
+
     ctx.require_root()  # trees hold files of any owner and mode
     store = Store(ctx.data_dir)
     for word in images:
         image_id = store.resolve(word)
-        check = store.verify(image_id)
+        check = collecting.verify(store, image_id)
         if not check.is_rendered:
             ctx.note(f'image "{word}" ("{image_id}") is not rendered, there is nothing to verify')
             continue

@@ -7,10 +7,9 @@ manifest. Look-ups of a start cost a few system calls and no database.
 from __future__ import annotations
 
 import os
-import stat
 
 from stage0 import faultpoints
-from stage0.store.layout import Layout, StoreError
+from stage0.store.layout import Layout, NotInStore, StoreError
 from stage2 import files
 
 TYPE_CHECKING = False
@@ -39,7 +38,7 @@ class Blobs:
     def ids(self) -> list[str]:
         """The IDs of all images."""
         top = f"{self.layout.cas}/imageManifest/sha512"
-        return [image_id for shard in _entries(top) for image_id in _entries(f"{top}/{shard}") if is_image_id(image_id)]
+        return [image_id for shard in entries(top) for image_id in entries(f"{top}/{shard}") if is_image_id(image_id)]
 
     def by_prefix(self, prefix: str) -> str:
         """The one image whose ID begins so: `sha512-` and at least two hex digits, in any case.
@@ -53,17 +52,17 @@ class Blobs:
         if len(digits) < 2:
             raise StoreError(f'image ID "{prefix}" is too short: sha512- and at least 2 hex digits are needed')
         shard = f"{self.layout.cas}/imageManifest/sha512/{digits[:2]}"
-        found = [image_id for image_id in _entries(shard)
+        found = [image_id for image_id in entries(shard)
                  if image_id.startswith(wanted) and is_image_id(image_id) and self.has(image_id)]
         if not found:
-            raise StoreError(f'no image IDs found for "{prefix}" in the local store')
+            raise NotInStore(f'no image IDs found for "{prefix}" in the local store')
         if len(found) > 1:
             raise StoreError(f'ambiguous image ID "{prefix}": {len(found)} images begin so (give more digits)')
         return found[0]
 
     def by_name(self, name: str) -> list[str]:
         """The IDs under a name, the one imported last first; each has to be checked against its manifest."""
-        found = [image_id for image_id in _entries(self.layout.name(name)) if is_image_id(image_id)]
+        found = [image_id for image_id in entries(self.layout.name(name)) if is_image_id(image_id)]
         if len(found) > 1:
             found = sorted(filter(self.has, found), key=self.imported_ns, reverse=True)
         return found
@@ -73,14 +72,14 @@ class Blobs:
         try:
             return files.read(self.layout.manifest(image_id))
         except FileNotFoundError:
-            raise StoreError(f"image {image_id[:39]} is not in the local store") from None
+            raise NotInStore(f"image {image_id[:39]} is not in the local store") from None
 
     def open(self, image_id: str) -> int:
         """A descriptor of the image file, as it was received."""
         try:
             return os.open(self.layout.blob(image_id), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise StoreError(f"image {image_id[:39]} is not in the local store") from None
+            raise NotInStore(f"image {image_id[:39]} is not in the local store") from None
 
     def imported_ns(self, image_id: str) -> int:
         """When the image came into the store."""
@@ -112,12 +111,16 @@ class Blobs:
         """
         self.note_name(image_id, name)
         faultpoints.reach("store-name-noted")
-        for source, target in (("blob", self.layout.blob(image_id)), ("manifest", self.layout.manifest(image_id))):
-            directory = self.layout.parent(target)
-            os.chown(f"{staging.path}/{source}", -1, os.stat(directory).st_gid)
-            os.rename(f"{staging.path}/{source}", target)
-            faultpoints.reach(f"store-{source}-placed")
-        files.sync_directory(directory)
+        self._place(f"{staging.path}/blob", self.layout.blob(image_id))
+        faultpoints.reach("store-blob-placed")
+        self._place(f"{staging.path}/manifest", self.layout.manifest(image_id))
+        faultpoints.reach("store-manifest-placed")
+        files.sync_directory(os.path.dirname(self.layout.manifest(image_id)))
+
+    def _place(self, source: str, target: str) -> None:
+        directory = self.layout.parent(target)
+        os.chown(source, -1, os.stat(directory).st_gid)
+        os.rename(source, target)
 
     def note_name(self, image_id: str, name: str) -> None:
         """Make the entry of an image under its name."""
@@ -141,92 +144,17 @@ class Blobs:
                 pass  # other images have the name, too
 
     def leftovers(self) -> set[tuple[str, str | None]]:
-        """IDs with a blob or an entry under a name, but no manifest: of a crash, or just being added or removed."""
-        ids = set(self.ids())
-        found: set[tuple[str, str | None]] = set()
-        for shard in _entries(top := f"{self.layout.cas}/blob/sha512"):
-            found.update((image_id, None) for image_id in _entries(f"{top}/{shard}") if image_id not in ids)
-        for name in _entries(top := f"{self.layout.cas}/names"):
-            found.update((image_id, name) for image_id in _entries(f"{top}/{name}") if image_id not in ids)
+        """What is no whole image, as (ID, name of its entry): of a crash, or just being added or removed."""
+        manifests = set(self.ids())
+        top, names = f"{self.layout.cas}/blob/sha512", f"{self.layout.cas}/names"
+        blobs = {image_id for shard in entries(top) for image_id in entries(f"{top}/{shard}")}
+        found: set[tuple[str, str | None]] = {(image_id, None) for image_id in manifests ^ blobs}
+        for name in entries(names):
+            found.update((image_id, name) for image_id in entries(f"{names}/{name}") if image_id not in manifests)
         return found
 
 
-class Sources:
-    """Which image a file was when it was imported, so that an unchanged file is not read again.
-
-    A link `DEVICE-INODE` leads to `IMAGEID:SIZE:MTIME:CTIME`.
-    """
-
-    SETTLED_NS = 20_000_000   # the kernel stamps files with a clock of 10 ms at worst
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-
-    def find(self, info: os.stat_result) -> str | None:
-        """The image ID of a file that did not change since its import."""
-        try:
-            image_id, _, stamp = os.readlink(self._path(info)).partition(":")
-        except OSError:
-            return None
-        return image_id if stamp == _stamp(info) and is_image_id(image_id) else None
-
-    def settle(self, info: os.stat_result) -> bool:
-        """Wait until a change of the file from now on would show in its times.
-
-        False if its times lie in the future, so that nothing can be told from them.
-        """
-        import time
-        age_ns = time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns)
-        if 0 <= age_ns < self.SETTLED_NS:
-            time.sleep((self.SETTLED_NS - age_ns) / 1e9)
-        return age_ns >= 0
-
-    def note(self, info: os.stat_result, image_id: str) -> None:
-        """Remember the image that a file is. No room or no right for that is no error."""
-        path = self._path(info)
-        fresh = f"{self.layout.directory('cas/tmp')}/source-{os.getpid()}"
-        try:
-            self.layout.parent(path)
-            os.symlink(f"{image_id}:{_stamp(info)}", fresh)
-            os.rename(fresh, path)
-        except OSError:
-            try:
-                os.unlink(fresh)
-            except OSError:
-                pass
-
-    def lock_path(self, info: os.stat_result) -> str:
-        """The lock held by who imports the file."""
-        return f"{self.layout.cas}/tmp/lock-{info.st_dev}-{info.st_ino}"
-
-    def forget(self, image_id: str) -> None:
-        """Drop what leads to an image."""
-        top = f"{self.layout.cas}/sources"
-        for entry in _entries(top):
-            try:
-                if os.readlink(f"{top}/{entry}").startswith(image_id):
-                    os.unlink(f"{top}/{entry}")
-            except OSError:
-                pass
-
-    def _path(self, info: os.stat_result) -> str:
-        return f"{self.layout.cas}/sources/{info.st_dev}-{info.st_ino}"
-
-
-def open_image_file(path: str) -> int:
-    """A descriptor of an image file to be imported. Raises StoreError if it is no regular file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise StoreError(f"{path}: not a regular file")
-    return fd
-
-
-def _stamp(info: os.stat_result) -> str:
-    return f"{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}"
-
-
-def _entries(path: str) -> list[str]:
+def entries(path: str) -> list[str]:
     """The names in a directory, but hidden ones; none if it is not there."""
     try:
         return [name for name in os.listdir(path) if name[:1] != "."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 
 from stage0.removal import remove_tree
+from stage0.store import importing
 from stage0.store.layout import StoreError
 from stage2 import files
 
@@ -46,7 +47,7 @@ def write_directory(store: Store, image_id: str, layers: list[Layer], path: str,
     growing = f"{os.path.dirname(target)}/.{os.path.basename(target)[:200]}.{os.urandom(6).hex()}"
     os.mkdir(growing, 0o755)
     try:
-        store.unpack(layers, growing, below="rootfs" if rootfs_only else "")
+        importing.unpack(store, layers, growing, below="rootfs" if rootfs_only else "")
         if not rootfs_only:
             files.replace(f"{growing}/manifest", store.manifest_bytes(image_id))
         _remove(target)

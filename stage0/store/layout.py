@@ -29,6 +29,10 @@ class StoreError(RktError):
     """An image is not in the store, or the store cannot do what was asked of it."""
 
 
+class NotInStore(StoreError):
+    """No image in the store is what is wanted."""
+
+
 class Lock:
     """A lock on a file (flock), held from its making to `close`; the kernel drops it with the process.
 

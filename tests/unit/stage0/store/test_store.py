@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stage0.store import collecting, importing
 from stage0.store.layout import Staging, StoreError
 from stage0.store.store import Store
 from stage2 import errors
@@ -66,7 +67,7 @@ def test_modes_of_the_directories(store: Store, make: Make) -> None:
 def test_an_unchanged_file_is_not_read_again(store: Store, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make("example.com/app")
     image_id = imported(store, path)
-    monkeypatch.setattr(Store, "_take_in", lambda *_: pytest.fail("the file is read again"))
+    monkeypatch.setattr(importing, "_take_in", lambda *_: pytest.fail("the file is read again"))
     assert imported(Store(store.layout.data_dir), path) == image_id
 
 
@@ -276,12 +277,12 @@ def test_trees_that_pods_use_stay(store: Store, make: Make, state: str) -> None:
     image_id = imported(store, make("example.com/app"))
     tree = store.tree(image_id)
     use(store, UUID, image_id, tree.id, state)
-    collected = store.collect(0)
+    collected = collecting.collect(store, 0)
     assert (collected.trees, collected.images, collected.used_by_pods) == ((), (), 1)
     store.remove(image_id)
     assert os.path.isdir(tree.rootfs) and store.images() == []
     shutil.rmtree(f"{store.layout.data_dir}/pods")
-    assert store.collect(0).trees == (tree.id,)
+    assert collecting.collect(store, 0).trees == (tree.id,)
     assert not os.path.exists(tree.rootfs)
 
 
@@ -292,10 +293,10 @@ def test_collect(store: Store, make: Make) -> None:
     top_tree = store.tree(top).id
     for image_id in (base, idle):
         os.utime(store.layout.image_lock(image_id), (1, 1))
-    collected = store.collect(3600)
+    collected = collecting.collect(store, 3600)
     assert set(collected.trees) == {f"deps-{base}", f"deps-{idle}", top_tree}
     assert (collected.images, collected.used_lately, collected.needed_by_images) == ((idle,), 1, 1)
-    assert store.collect(0).images == tuple(sorted((base, top)))
+    assert collecting.collect(store, 0).images == tuple(sorted((base, top)))
     assert [path for path in Path(store.layout.cas).rglob("*") if path.is_file() and "db" not in path.parts] == []
 
 
@@ -332,14 +333,14 @@ def test_a_damaged_blob_is_found_when_it_is_unpacked(store: Store, make: Make) -
 def test_verify(store: Store, make: Make) -> None:
     image_id = imported(store, make("example.com/app", {"/a": "a"}))
     tree = store.tree(image_id)
-    assert store.verify(image_id).reason is None
+    assert collecting.verify(store, image_id).reason is None
     Path(tree.rootfs, "a").write_text("changed")
-    check = store.verify(image_id)
+    check = collecting.verify(store, image_id)
     assert check.is_rendered and check.reason is not None
     assert Path(tree.rootfs, "a").read_text() == "a"
-    assert store.verify(image_id).reason is None
+    assert collecting.verify(store, image_id).reason is None
     store.trees.remove(tree.id)
-    assert not store.verify(image_id).is_rendered
+    assert not collecting.verify(store, image_id).is_rendered
 
 
 def test_verify_does_not_pull_a_tree_from_under_a_running_pod(store: Store, make: Make) -> None:
@@ -350,9 +351,9 @@ def test_verify_does_not_pull_a_tree_from_under_a_running_pod(store: Store, make
     fd = os.open(pod, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     with pytest.raises(StoreError, match=rf"and pods run on it \(rkt stop {UUID}, then verify again\)$"):
-        store.verify(image_id)
+        collecting.verify(store, image_id)
     os.close(fd)
-    assert store.verify(image_id).reason is not None
+    assert collecting.verify(store, image_id).reason is not None
 
 
 def test_a_tree_without_its_mark_is_made_again(store: Store, make: Make) -> None:
