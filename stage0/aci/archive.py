@@ -96,15 +96,15 @@ class Archive:
             name = entry.name
             if name in directories:
                 raise ArchiveError(f"{shown(name)}: comes twice")
+            if entry.kind == HARD_LINK and directories.get(entry.link, True):
+                reason = "is a directory" if entry.link in directories else "did not come before"
+                raise ArchiveError(f"{shown(name)}: hard link to {shown(entry.link)}, which {reason}")
             directories[name] = entry.kind == DIRECTORY
             self._names_bytes += len(name)
             if len(directories) > limits.entries:
                 raise ArchiveError(f"{shown(name)}: the archive has more than {limits.entries} members")
             if self._names_bytes > limits.names_bytes:
                 raise ArchiveError(f"{shown(name)}: the names of the archive take more than {limits.names_bytes} bytes")
-            if entry.kind == HARD_LINK and directories.get(entry.link, True):
-                reason = "is a directory" if entry.link in directories and entry.link != name else "did not come before"
-                raise ArchiveError(f"{shown(name)}: hard link to {shown(entry.link)}, which {reason}")
             yield entry
 
     @property
@@ -218,7 +218,7 @@ class Archive:
 
     def _extension(self, fields: tuple[bytes, ...]) -> bytes:
         size_bytes = number(fields[4], "size", self._name)
-        if size_bytes > self._limits.header_bytes:
+        if not 0 <= size_bytes <= self._limits.header_bytes:
             raise ArchiveError(f"an extended header after {shown(self._name)} has {size_bytes} bytes, "
                                f"more than {self._limits.header_bytes}")
         self._left, self._padding = size_bytes, -size_bytes % BLOCK
@@ -250,7 +250,8 @@ class Archive:
         if found:
             size_bytes = self._override(entry, found, size_bytes)
         if not (0 <= size_bytes <= self._limits.size_bytes):
-            raise ArchiveError(f"{shown(name)}: {size_bytes} bytes, more than {self._limits.size_bytes}")
+            raise ArchiveError(f"{shown(name)}: its size of {size_bytes} bytes is not from 0 to "
+                               f"{self._limits.size_bytes}")
         if not (-_MAX_TIME < entry.mtime_ns // 10**9 < _MAX_TIME):
             raise ArchiveError(f"{shown(name)}: its mtime is out of range")
         if not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):

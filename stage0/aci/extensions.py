@@ -29,9 +29,9 @@ def records(data: bytes, name: str) -> Records:
     while at < end:
         space = data.find(b" ", at, at + 20)
         digits = data[at:space]
-        stop = at + int(digits) if space > 0 and digits.isdigit() else 0
+        stop = at + int(digits) if digits.isdigit() else 0
         key, equals, value = data[space + 1:stop - 1].partition(b"=")
-        if not (space < stop <= end and equals and key and data[stop - 1] == 10):
+        if not (at < space < stop <= end and equals and key and data[stop - 1] == 10):
             raise ArchiveError(f"a PAX header after {shown(name)} is broken at byte {at}")
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
             parts.append(value)
