@@ -58,8 +58,8 @@ def _extension() -> Any:
     before = {name: sys.modules.get(name) for name in stand_ins}
     sys.modules.update(stand_ins)
     try:
-        import pystemd.dbuslib
-        return sys.modules["pystemd.dbuslib"]
+        from pystemd import dbuslib
+        return dbuslib
     except ImportError as err:
         raise BusError("D-Bus: pystemd cannot be loaded") from err
     finally:

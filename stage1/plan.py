@@ -172,7 +172,7 @@ def stop_signal(name: str, text: str) -> int:
     word = text.removeprefix("SIG")
     if word in SIGNALS:
         return SIGNALS[word]
-    if word.isascii() and word.isdigit() and 0 < int(word) < 65:
+    if word.isascii() and word.isdigit() and len(word) < 3 and 0 < int(word) < 65:
         return int(word)
     raise PlanError(f"app {name}: {STOP_SIGNAL}: {text} is not a signal")
 
@@ -185,6 +185,8 @@ def _mounts(manifest: PodManifest, runtime: RuntimeApp, app: App, sources: dict[
     for mount in runtime.mounts:
         volume, source = _volume(manifest, mount.volume), sources[mount.volume]
         target = _pod_path(mount.path)
+        if target == "/":
+            raise PlanError(f"app {runtime.name}: volume {mount.volume}: / is the root of its image")
         point = points.get(target)
         read_only = volume.read_only if volume.read_only is not None else bool(point and point.read_only)
         flags = (syscalls.MS_RDONLY if read_only else 0) | (
@@ -196,7 +198,7 @@ def _mounts(manifest: PodManifest, runtime: RuntimeApp, app: App, sources: dict[
 
 def _pod_path(path: str) -> str:
     """A path of an app, which manifests may write in several ways."""
-    return os.path.normpath(os.path.join("/", path))
+    return "/" + os.path.normpath("/" + path).lstrip("/")  # normpath leaves two slashes
 
 
 def _listen_ports(manifest: PodManifest, app: App) -> list[int]:
