@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from stage0.store.layout import Staging, StoreError
 from stage0.store.store import Store
 from stage2 import errors
 from tests.unit.stage0.store.conftest import HOST_ARCH, Make, member
+
+CHECKOUT = Path(__file__).parents[4]
 
 
 def files_of(directory: Path) -> dict[str, str | None]:
@@ -390,3 +394,101 @@ def test_fetching_without_root_makes_no_tree(store: Store, make: Make) -> None:
     image_id = store.import_file(str(make("example.com/app")), unpack=False)
     assert not os.path.exists(f"{store.layout.cas}/tree")
     assert store.manifest(image_id).name == "example.com/app"
+
+
+def test_layers_on_disk(store: Store, make: Make) -> None:
+    """Whole images: a hard link to a file that an image above replaces keeps its content; lists; replaced types."""
+    low = imported(store, make("example.com/low", {
+        "/a": "low a", "/b": member("rootfs/b", hard="rootfs/a"), "/dir": member("rootfs/dir", mode=0o700),
+        "/dir/low": "low", "/gone": None, "/gone/x": "x", "/listed": "low", "/unlisted": "low"}))
+    imported(store, make("example.com/middle", {"/listed": "middle", "/unlisted": "middle", "/dir/middle": "middle"},
+                         dependencies=[{"imageName": "example.com/low"}], pathWhitelist=[
+                             "/listed", "/dir", "/dir/middle", "/dir/low", "/a", "/b", "/gone", "/gone/x"]))
+    top = imported(store, make("example.com/top", {"/a": "top a", "/gone": member("rootfs/gone", link="dir")},
+                               dependencies=[{"imageName": "example.com/middle"}]))
+    rootfs = Path(store.tree(top).rootfs)
+    assert files_of(rootfs) == {
+        "a": "top a", "b": "low a", "dir": None, "dir/low": "low", "dir/middle": "middle", "gone": "-> dir",
+        "listed": "middle"}
+    assert (rootfs / "dir").stat().st_mode & 0o777 == 0o700
+    assert (rootfs / "dir").stat().st_mtime == 1_500_000_000
+    low_root = Path(store.tree(low).rootfs)
+    assert (low_root / "a").stat().st_ino == (low_root / "b").stat().st_ino
+    assert collecting.verify(store, top).reason is None
+
+
+def test_a_list_of_paths_without_dependencies(store: Store, make: Make) -> None:
+    image_id = imported(store, make("example.com/app", {"/kept": "1", "/dropped": "2", "/dir": None, "/dir/x": "3"},
+                                    pathWhitelist=["/kept"]))
+    assert files_of(Path(store.tree(image_id).rootfs)) == {"dir": None, "kept": "1"}
+
+
+def test_many_imports_of_one_file_at_once_read_it_once(store: Store, make: Make) -> None:
+    path = make("example.com/app", {"/data": os.urandom(1_000_000).hex()})
+    script = (f"from stage0.store import importing\nfrom stage0.store.store import Store\n"
+              f"inner = importing._take_in\n"
+              f"importing._take_in = lambda *given: print('read') or inner(*given)\n"
+              f"store = Store({store.layout.data_dir!r})\n"
+              f"print(store.tree(store.import_file({str(path)!r}, unpack=True)).id)")
+    running = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
+               for _ in range(6)]
+    outputs = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 6
+    assert sum("read" in output for output in outputs) == 1
+    assert len({output.splitlines()[-1] for output in outputs}) == 1
+    assert leftovers(store) == []
+
+
+def test_a_tree_is_rendered_once_for_many(store: Store, make: Make) -> None:
+    imported(store, make("example.com/base", {"/data": os.urandom(500_000).hex()}))
+    top = imported(store, make("example.com/top", dependencies=[{"imageName": "example.com/base"}]))
+    script = (f"from stage0.store import importing\nfrom stage0.store.store import Store\n"
+              f"inner = importing.render\n"
+              f"importing.render = lambda *given: print('rendered') or inner(*given)\n"
+              f"Store({store.layout.data_dir!r}).tree({top!r})")
+    running = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
+               for _ in range(6)]
+    assert sorted(process.communicate()[0] for process in running) == [""] * 5 + ["rendered\n"]
+
+
+@pytest.mark.parametrize("point", [
+    "store-staging-made", "store-unpacked", "store-tree-ready", "store-tree-placed", "store-name-noted",
+    "store-blob-placed", "store-manifest-placed"])
+def test_a_kill_while_importing(store: Store, make: Make, point: str) -> None:
+    path = make("example.com/app", {"/a": "a"})
+    killed = run_killed(store, point, f"store.import_file({str(path)!r}, unpack=True)")
+    assert killed == -9
+    image_id = imported(Store(store.layout.data_dir), path)
+    assert [image.id for image in store.images()] == [image_id]
+    assert files_of(Path(store.tree(image_id).rootfs)) == {"a": "a"}
+    assert leftovers(store) == []
+
+
+@pytest.mark.parametrize(("point", "code"), [
+    ("store-image-unlinked", "store.remove(image_id)"), ("store-image-unlinked:2", "store.remove(image_id)"),
+    ("store-tree-doomed", "store.remove(image_id)"), ("store-tree-doomed", "collecting.collect(store, 0)"),
+    ("store-image-unlinked", "collecting.collect(store, 0)"),
+])
+def test_a_kill_while_removing(store: Store, make: Make, point: str, code: str) -> None:
+    path = make("example.com/app", {"/a": "a"})
+    image_id = imported(store, path)
+    killed = run_killed(store, point, f"image_id = {image_id!r}\nfrom stage0.store import collecting\n{code}")
+    assert killed == -9
+    store = Store(store.layout.data_dir)
+    listed = [image.id for image in store.images()]
+    assert listed in ([], [image_id])
+    if listed:
+        assert files_of(Path(store.tree(image_id).rootfs)) == {"a": "a"}
+    collecting.collect(store, 0)
+    assert [path for path in Path(store.layout.cas).rglob("*") if path.is_file() and "db" not in path.parts
+            and not path.parent.name.endswith("locks")] == []
+    assert imported(store, path) == image_id
+
+
+def run_killed(store: Store, point: str, code: str) -> int:
+    """The status of a process with a store that is killed at a point."""
+    store.layout.directory("")
+    Path(store.layout.data_dir, ".fault-injection").touch()
+    script = f"from stage0.store.store import Store\nstore = Store({store.layout.data_dir!r})\n{code}"
+    return subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT,
+                          env={**os.environ, "RKT_TEST_KILL_AT": point}).returncode
