@@ -139,8 +139,8 @@ def outcome(made: App, *, filters: tuple[bytes, ...] = (), environment: dict[str
                 os.dup2(write, 1)
                 prepare()
                 application.become(made, made.exec, environment or {}, filters, keep_fds, as_root)
-            except Exception as err:
-                os.write(1, f"{type(err).__name__}: {err} ({err.__cause__})".encode())
+            except StartError as err:
+                os.write(1, f"failed: {err} ({err.__cause__})".encode())
             os._exit(0)
         os.close(write)
         with open(read, "rb") as opened:
@@ -241,8 +241,8 @@ def test_without_a_path_in_the_environment_the_default_one_counts() -> None:
 
 @pytest.mark.parametrize("made, failure", [
     (app("/bin/sh", working_directory="/nowhere"),
-     "StartError: working directory of web ([Errno 2] No such file or directory: '/nowhere')"),
-    (app("nowhere"), f'StartError: unable to find "nowhere" in "{application.DEFAULT_PATH}" (None)'),
+     "failed: working directory of web ([Errno 2] No such file or directory: '/nowhere')"),
+    (app("nowhere"), f'failed: unable to find "nowhere" in "{application.DEFAULT_PATH}" (None)'),
 ])
 @needs_root
 def test_a_start_that_fails(made: App, failure: str) -> None:
@@ -253,7 +253,7 @@ def test_a_start_that_fails(made: App, failure: str) -> None:
 def test_a_program_whose_interpreter_is_missing(tmp_path: Path) -> None:
     path = program(tmp_path / "script", "#!/no/such/interpreter\n")
     assert outcome(app(str(path))) == (
-        f"StartError: {path}: its interpreter /no/such/interpreter is missing or cannot be executed "
+        f"failed: {path}: its interpreter /no/such/interpreter is missing or cannot be executed "
         f"([Errno 2] No such file or directory: '{path}')")
 
 
