@@ -51,7 +51,7 @@ def detect(head: bytes) -> str:
         return ZSTD
     if head[257:262] == b"ustar":
         return NONE
-    if head and all(byte > 31 or byte in b"\t\n\r\f" for byte in head):
+    if head and all((byte > 31 and byte != 127) or byte in b"\t\n\r\f" for byte in head):
         return TEXT
     return UNKNOWN
 

@@ -37,7 +37,8 @@ EVERYTHING = tar(
     directory("d/", mtime=7), member("d/file", data=b"x" * 1000, mode=0o4755, uid=3, gid=4, mtime=9),
     pax({"path": "d/" + "n" * 200, "mtime": "5.25"}), member("short", data=b"yy"),
     long_name("d/" + "m" * 200 + "/" + "m" * 99), member("short", data=b"zzz", magic=b"ustar  \0"),
-    symlink("d/s", "../file"), hard_link("d/h", "d/file"), member("d/null", tars.CHARACTER, device=(1, 3)), member("d/fifo", tars.FIFO),
+    symlink("d/s", "../file"), hard_link("d/h", "d/file"), member("d/null", tars.CHARACTER, device=(1, 3)),
+    member("d/fifo", tars.FIFO),
 )
 
 
