@@ -1,4 +1,4 @@
-"""A child that does something beside the pod, and outlives the exec of its supervisor."""
+"""A process that does something beside the pod, and outlives the exec of its supervisor."""
 from __future__ import annotations
 
 import os
@@ -11,13 +11,18 @@ if TYPE_CHECKING:
 
 
 def run(cgroup: str, work: Callable[[], None]) -> None:
-    """Start a child that does the work and ends; the supervisor reaps it.
+    """Start a process that does the work and ends.
 
-    It holds neither the lock of the pod nor its cgroup, so that nobody takes it for the
-    pod, and the signals of the terminal pass it by.
+    It is no child of the supervisor, whose only child is the pod, and holds neither the
+    lock of the pod nor its cgroup, so that nobody takes it for the pod. The signals of the
+    terminal pass it by.
     """
-    if os.fork():
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
+    if os.fork():
+        os._exit(0)
     try:
         lock_fd = os.environ.get("RKT_LOCK_FD")
         if lock_fd is not None:
@@ -29,3 +34,24 @@ def run(cgroup: str, work: Callable[[], None]) -> None:
         work()
     finally:
         os._exit(0)
+
+
+def after_the_pod(cgroup: str, work: Callable[[], None], keep_fd: int | None = None) -> None:
+    """Do the work when this process, the supervisor to be, has ended.
+
+    Of the caller's descriptors that process keeps `keep_fd` alone, so that a reader of the
+    pod's output does not wait for it.
+    """
+    ended = os.pidfd_open(os.getpid())
+
+    def wait() -> None:
+        import select
+        for fd in {0, 1, 2} - {keep_fd}:
+            os.close(fd)
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        poll.poll()
+        work()
+
+    run(cgroup, wait)
+    os.close(ended)

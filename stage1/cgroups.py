@@ -98,3 +98,12 @@ def remove(path: str) -> None:
             os.rmdir(parent)
         except OSError:
             continue
+
+
+def remove_when_empty(path: str, timeout_s: float = 5.0) -> None:
+    """Remove a cgroup once the last process in it has gone, waiting for that at most `timeout_s`."""
+    import time
+    deadline = time.monotonic() + timeout_s
+    while processes(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    remove(path)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"ipc": syscalls.CLONE_NEWIPC, "uts": syscalls.CLONE_NEWUTS, "net": syscalls.CLONE_NEWNET,
           "pid": syscalls.CLONE_NEWPID, "cgroup": syscalls.CLONE_NEWCGROUP, "mnt": syscalls.CLONE_NEWNS}
-_NOT_FOUND = 254
+_NOT_FOUND, _FAILED = 127, 254
 
 
 class EnterError(RktError):
@@ -42,12 +42,14 @@ def main(argv: list[str]) -> int:
     leader = supervisor.leader(pid) or pid
     main_pid = _app_pid(name)
     environment = {**dict(app.environment), "TERM": os.environ.get("TERM", "vt100")}
+    on_terminal = os.isatty(0)
+    if on_terminal:
+        from stage1 import terminal  # now: the pod's own root has no modules
     pod_namespaces = {kind: _open(f"/proc/{leader}/ns/{kind}") for kind in _KINDS}
     _join_cgroup(leader, main_pid)
     for kind, fd in pod_namespaces.items():
         syscalls.setns(fd, _KINDS[kind])
         os.close(fd)
-    on_terminal = os.isatty(0)
     master, slave = _open_pty() if on_terminal else (-1, -1)
     child = os.fork()
     if child == 0:
@@ -55,7 +57,6 @@ def main(argv: list[str]) -> int:
     if not on_terminal:
         return _status(child)
     os.close(slave)
-    from stage1 import terminal
     terminal.copy_size(0, master)
     child_fd = os.pidfd_open(child)
     with terminal.Terminal(0):
@@ -91,7 +92,8 @@ def _child(app: record.App, main_pid: int, command: tuple[str, ...], environment
         application.become(app.replace(working_directory="/"), command, environment, filters)
     except (OSError, RktError) as err:
         os.write(2, f"enter: {errors.line(err)}\n".encode())
-    os._exit(_NOT_FOUND)
+        os._exit(_NOT_FOUND if isinstance(err, application.NotFoundError) else _FAILED)
+    os._exit(_FAILED)
 
 
 def _app_pid(name: str) -> int:

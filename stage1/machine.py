@@ -16,7 +16,7 @@ _WAIT_S = 10.0
 def register(uuid: str, root: str, caller: str) -> None:
     """Register the pod whose supervisor this process is about to become; returns at once.
 
-    A short-lived child does it, in the cgroup `caller`. Without registration a pod runs
+    A short-lived process does it, in the cgroup `caller`. Without registration a pod runs
     as well, so a failure is only said.
     """
     pod = os.getpid()
@@ -26,7 +26,7 @@ def register(uuid: str, root: str, caller: str) -> None:
 def _register(uuid: str, root: str, pod: int) -> None:
     deadline = time.monotonic() + _WAIT_S
     while (leader := supervisor.leader(pod)) is None:
-        if os.getppid() != pod or time.monotonic() > deadline:
+        if not os.path.exists(f"/proc/{pod}") or time.monotonic() > deadline:
             return
         time.sleep(0.002)
     words = [

@@ -83,6 +83,7 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
     if machined and in_user_slice:
         from stage1 import machine
         machine.register(options.uuid, os.path.abspath(poddir.STAGE1_ROOTFS), place.caller)
+    scope.remove_after(place)
     if options.interactive:
         from stage1 import terminal
         terminal.restore_after(0, place.caller)

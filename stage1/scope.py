@@ -77,6 +77,17 @@ def wait(scope: Scope) -> str:
     return path
 
 
+def remove_after(scope: Scope) -> None:
+    """See to it that a cgroup that we made goes when this process ends, however it ends.
+
+    systemd does that for its units; without it a process of ours waits for the end.
+    """
+    if scope.unit is not None or scope.path == scope.caller:
+        return
+    from stage1 import background
+    background.after_the_pod(scope.caller, lambda: cgroups.remove_when_empty(scope.path))
+
+
 def abandon(scope: Scope) -> None:
     """After a failed start: leave the cgroup that we made, and remove it.
 

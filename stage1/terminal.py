@@ -34,22 +34,10 @@ class Terminal:
 def restore_after(fd: int, cgroup: str) -> None:
     """See to it that the terminal gets its present settings back when this process ends, however it ends.
 
-    systemd-nspawn restores it itself; nobody would after a `kill -9`. A child in `cgroup` waits for that.
+    systemd-nspawn restores it itself; nobody would after a `kill -9`. A process in `cgroup` waits for that.
     """
     saved = termios.tcgetattr(fd)
-    pod = os.getpid()
-
-    def wait() -> None:
-        import select
-        ended = os.pidfd_open(pod)
-        for number in {0, 1, 2} - {fd}:
-            os.close(number)
-        poll = select.poll()
-        poll.register(ended, select.POLLIN)
-        poll.poll()
-        termios.tcsetattr(fd, termios.TCSANOW, saved)
-
-    background.run(cgroup, wait)
+    background.after_the_pod(cgroup, lambda: termios.tcsetattr(fd, termios.TCSANOW, saved), keep_fd=fd)
 
 
 def copy_size(source: int, target: int) -> None:

@@ -23,6 +23,10 @@ class StartError(RktError):
     """The program of an app cannot be started."""
 
 
+class NotFoundError(StartError):
+    """There is no such program in the root of the app."""
+
+
 def find_program(word: str, path: str, directory: str) -> str:
     """The file that a command's first word means, in the root of the calling process.
 
@@ -41,7 +45,7 @@ def find_program(word: str, path: str, directory: str) -> str:
             denied = candidate
     if denied:
         raise StartError(f"{denied} is not executable")
-    raise StartError(f'unable to find "{word}" in "{directory if "/" in word else path}"')
+    raise NotFoundError(f'unable to find "{word}" in "{directory if "/" in word else path}"')
 
 
 def become(app: App, words: tuple[str, ...], environment: dict[str, str], filters: tuple[bytes, ...],

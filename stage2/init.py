@@ -65,6 +65,8 @@ class Init:
 
     def run(self) -> int:
         """Start the apps and see them to their ends; returns the exit status of the pod."""
+        # systemd-nspawn, our parent, sees to this for itself alone: a `kill -9` of it would leave the pod running.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _signal.SIGKILL)
         self._catch_signals()
         for process in self.processes:
             self._start(process)

@@ -32,7 +32,8 @@ def test_a_pod_has_a_cgroup_of_its_own(machine: Machine, busybox: Path) -> None:
     assert pod.uuid in Path(f"/proc/{pod.pid}/cgroup").read_text()
     pod.signal(signal.SIGTERM)
     assert pod.wait(20).returncode == 143
-    assert sorted(path.name for path in machine.cgroup_root().iterdir() if path.is_dir()) == before
+    until(lambda: sorted(path.name for path in machine.cgroup_root().iterdir() if path.is_dir()) == before,
+          "its cgroup is gone", 5)
 
 
 def test_stop_and_kill(machine: Machine, busybox: Path) -> None:
