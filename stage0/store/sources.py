@@ -17,12 +17,14 @@ class Sources:
         self.layout = layout
 
     def find(self, info: os.stat_result) -> str | None:
-        """The image ID of a file that did not change since its import."""
+        """The image ID of a file that did not change since its import by this user or root."""
+        path = self._path(info)
         try:
-            image_id, _, stamp = os.readlink(self._path(info)).partition(":")
+            owner = os.lstat(path).st_uid  # the directory belongs to a group, whose members must not fool root
+            image_id, _, stamp = os.readlink(path).partition(":")
         except OSError:
             return None
-        return image_id if stamp == _stamp(info) and is_image_id(image_id) else None
+        return image_id if stamp == _stamp(info) and is_image_id(image_id) and owner in (0, os.geteuid()) else None
 
     def settle(self, info: os.stat_result) -> bool:
         """Wait until a change of the file from now on would show in its times.

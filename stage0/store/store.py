@@ -91,7 +91,11 @@ class Store:
         if not ids:
             return []
         from stage0.store import index
-        rows = index.rows(f"{self.layout.directory('cas/db')}/index.sqlite", ids, self._row)
+        try:
+            self.layout.directory("cas/db")
+        except OSError:
+            pass  # then the index is made in memory
+        rows = index.rows(f"{self.layout.cas}/db/index.sqlite", ids, self._row)
         tree_sizes = self.trees.sizes()
         found = []
         for row in rows:
