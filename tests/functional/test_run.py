@@ -130,7 +130,7 @@ class TestSeveralApps:
         assert (status, out) == (0, "end\n")
 
     def test_apps_share_the_network_and_processes_but_not_their_files(self, host: Host, busybox: Path) -> None:
-        show = "readlink /proc/self/ns/net /proc/self/ns/ipc /proc/self/ns/pid"
+        show = "for kind in net ipc pid; do readlink /proc/self/ns/$kind; done"
         scripts = {"one": f"touch /mine; {show}; sleep 1", "two": f"sleep 0.5; {show}; ls /mine 2>/dev/null"}
         status, out, _ = self.pod(host, busybox, scripts, "--no-prefix")
         assert status == 1
@@ -187,9 +187,10 @@ class TestOptions:
         assert pod.stdout == f"rkt-{pod.uuid}\n"
 
     def test_a_readonly_rootfs_cannot_be_written(self, host: Host, busybox: Path) -> None:
-        pod = host.shell(busybox, "touch /etc/new; touch /tmp/new && echo tmp", app_options=["--readonly-rootfs"])
-        assert "Read-only file system" in pod.stderr
-        assert pod.stdout == "tmp\n"
+        pod = host.shell(busybox, "touch /etc/new; touch /data/new && echo volume", "--volume=data,kind=empty",
+                         "--mount=volume=data,target=/data", app_options=["--readonly-rootfs"])
+        assert pod.stderr == "touch: /etc/new: Read-only file system\n"
+        assert pod.stdout == "volume\n"
 
     def test_a_host_volume_is_seen_and_written(self, host: Host, busybox: Path) -> None:
         source = host.file("volume")

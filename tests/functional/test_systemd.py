@@ -91,7 +91,7 @@ def test_a_service_with_delegation_has_subgroups(host: Host, busybox: Path, unit
 
 
 @pytest.mark.parametrize(("script", "result", "status"), [("exit 0", "success", "0"), ("exit 7", "exit-code", "7"),
-                                                          ("kill -9 $$", "exit-code", "137")])
+                                                          ("kill -9 $$$$", "exit-code", "137")])
 def test_the_status_of_a_service_is_that_of_its_app(
         host: Host, busybox: Path, unit: str, script: str, result: str, status: str) -> None:
     host.service(unit, *words(host, busybox, script), properties=("KillMode=mixed", "RemainAfterExit=yes")).ok()

@@ -120,7 +120,7 @@ class Machine:
         environment = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
         words = list(map(str, command))
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        popen = subprocess.Popen(self.wrapped(["env", "-i", *environment, *words]), **options)
+        popen = subprocess.Popen(self.wrapped(["env", "-i", "--default-signal", *environment, *words]), **options)
         return Process(words, popen, self.pid_of(popen), uuid_file)
 
     def run(self, *command: object, input: bytes | None = None, timeout_s: float = 60,
@@ -206,8 +206,9 @@ class Machine:
 
 def shell_words(image: Path | str, script: str, *pod_options: object,
                 app_options: Iterable[object] = ()) -> list[object]:
-    """The words of a `rkt run` of one app, a shell script."""
-    return ["--insecure-options=image", "run", "--net=host", *pod_options, image, "--exec=/bin/sh", *app_options,
+    """The words of a `rkt run` of one app, a shell script; on the host's network if no other is given."""
+    net = [] if any(str(option).startswith("--net") for option in pod_options) else ["--net=host"]
+    return ["--insecure-options=image", "run", *net, *pod_options, image, "--exec=/bin/sh", *app_options,
             "--", "-c", script]
 
 
