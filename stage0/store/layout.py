@@ -80,7 +80,10 @@ class Staging:
         while True:
             self.path = f"{parent}/{os.urandom(12).hex()}"
             os.mkdir(self.path, 0o700)
-            self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # a cleaner came between mkdir and lock: again, as below
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -88,7 +91,7 @@ class Staging:
             else:
                 if _is_at(self.fd, self.path):
                     break
-            os.close(self.fd)  # a cleaner came between mkdir and lock: again
+            os.close(self.fd)
         # What is unpacked here must not inherit the group of cas/tmp.
         os.fchown(self.fd, -1, os.getegid())
         os.fchmod(self.fd, 0o700)
@@ -190,7 +193,9 @@ class Layout:
                 continue
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if stat.S_ISDIR(os.fstat(fd).st_mode):
+                if not _is_at(fd, path):
+                    pass  # another process was faster, and the name may be a third one's by now
+                elif stat.S_ISDIR(os.fstat(fd).st_mode):
                     remove_tree(path)
                 else:
                     os.unlink(path)

@@ -492,3 +492,31 @@ def run_killed(store: Store, point: str, code: str) -> int:
     script = f"from stage0.store.store import Store\nstore = Store({store.layout.data_dir!r})\n{code}"
     return subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT,
                           env={**os.environ, "RKT_TEST_KILL_AT": point}).returncode
+
+
+def test_an_index_that_cannot_be_written_is_made_in_memory(tmp_path: Path) -> None:
+    from stage0.store.index import Row, rows
+
+    def describe(image_id: str) -> Row | None:
+        return None if image_id == "unreadable" else Row(image_id, "example.com/app", {"version": "1"})
+
+    expected = [Row("a", "example.com/app", {"version": "1"})]
+    assert rows(str(tmp_path / "none/index.sqlite"), ["a", "unreadable"], describe) == expected
+    assert rows(str(tmp_path / "index.sqlite"), ["a", "unreadable"], describe) == expected
+    assert rows(str(tmp_path / "index.sqlite"), ["a"], lambda _: pytest.fail("it is in the index")) == expected
+    assert rows(str(tmp_path / "index.sqlite"), [], describe) == []
+
+
+def test_staging_and_cleaning_at_once(store: Store) -> None:
+    cleaner = subprocess.Popen([sys.executable, "-c", "from stage0.store.layout import Layout\n"
+                                f"while True: Layout({store.layout.data_dir!r}).clean()"], cwd=CHECKOUT)
+    try:
+        for _ in range(500):
+            with Staging(store.layout) as staging:
+                Path(staging.path, "file").write_text("here")
+                time.sleep(0.0005)
+                assert os.listdir(staging.path) == ["file"]
+    finally:
+        cleaner.kill()
+        cleaner.wait()
+    assert leftovers(store) == []
