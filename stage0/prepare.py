@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 
 from stage0.version import APPC_VERSION
+from stage1 import plan
 from stage1.appc import pod, types
 from stage1.appc.image import App, ImageManifest
 from stage1.appc.node import ManifestError, is_word
@@ -150,7 +151,8 @@ def complete(manifest: PodManifest, images: dict[str, ImageManifest]) -> tuple[P
 
     `images` are the image manifests by the names of the apps. A mount point without a
     mount on its path takes the volume of its name, or else an empty volume of its own,
-    APP-NAME. Raises PrepareError for a mount without a volume.
+    APP-NAME. A volume private to a mount becomes one of the pod's. Raises PrepareError for
+    a mount without a volume.
     """
     volumes = {volume.name: volume for volume in manifest.volumes}
     apps, added, warnings = [], [], []
@@ -159,13 +161,21 @@ def complete(manifest: PodManifest, images: dict[str, ImageManifest]) -> tuple[P
         if app is None:
             raise PrepareError(f"app {runtime.name}: neither the pod manifest nor its image says what to run")
         mounts = list(runtime.mounts)
-        for mount in mounts:
+        for number, mount in enumerate(runtime.mounts):
             if mount.app_volume is None and mount.volume not in volumes:
                 raise PrepareError(f"app {runtime.name}: mount on {mount.path}: there is no volume {mount.volume} "
                                    f"(--volume={mount.volume},kind=… declares it)")
-        taken = {os.path.normpath(mount.path) for mount in mounts}
+            if mount.app_volume is not None:
+                own = mount.app_volume
+                if volumes.setdefault(own.name, own) != own:
+                    own = own.replace(name=f"{runtime.name}-{own.name}")
+                    volumes[own.name] = own
+                if own not in manifest.volumes and own not in added:
+                    added.append(own)
+                mounts[number] = Mount(volume=own.name, path=mount.path)
+        taken = {plan.pod_path(mount.path) for mount in mounts}
         for point in app.mount_points:
-            if os.path.normpath(point.path) in taken:
+            if plan.pod_path(point.path) in taken:
                 continue
             name = point.name
             if name not in volumes:

@@ -180,11 +180,11 @@ def stop_signal(name: str, text: str) -> int:
 def _mounts(manifest: PodManifest, runtime: RuntimeApp, app: App, sources: dict[str, Source],
             places: dict[str, int]) -> list[record.Mount]:
     """The volumes of an app, parents before what is mounted below them."""
-    points = {_pod_path(point.path): point for point in app.mount_points}
+    points = {pod_path(point.path): point for point in app.mount_points}
     made = []
     for mount in runtime.mounts:
         volume, source = _volume(manifest, mount.volume), sources[mount.volume]
-        target = _pod_path(mount.path)
+        target = pod_path(mount.path)
         if target == "/":
             raise PlanError(f"app {runtime.name}: volume {mount.volume}: / is the root of its image")
         point = points.get(target)
@@ -196,7 +196,7 @@ def _mounts(manifest: PodManifest, runtime: RuntimeApp, app: App, sources: dict[
     return sorted(made, key=lambda mount: mount.target.count("/"))
 
 
-def _pod_path(path: str) -> str:
+def pod_path(path: str) -> str:
     """A path of an app, which manifests may write in several ways."""
     return "/" + os.path.normpath("/" + path).lstrip("/")  # normpath leaves two slashes
 

@@ -35,16 +35,17 @@ class SeccompError(RktError):
 def default_filters(cache: str, capabilities: int) -> tuple[tuple[str, bytes], ...]:
     """The programs to load for an app with these capabilities, each with its name in the cache.
 
-    Two programs, the strictest answer of both holds: what may be called at all, and which
-    arguments may not be given. Compiled on the first use; `cache` is a directory, made if
+    Three programs, of whose answers the strictest holds: what may be called at all, and
+    which arguments may not be given. Compiled on the first use; `cache` is a directory, made if
     need be. Raises SeccompError: libseccomp is missing, or refuses.
     """
     guarded = tuple(number for number in GUARDING if capabilities >> number & 1)
     machine = os.uname().machine
     names = (f"calls-{VERSION}-{machine}-{'-'.join(map(str, guarded)) or 'none'}",
-             f"arguments-{VERSION}-{machine}-{'admin' if CAP_SYS_ADMIN in guarded else 'none'}")
+             f"arguments-{VERSION}-{machine}-{'admin' if CAP_SYS_ADMIN in guarded else 'none'}",
+             f"sockets-{VERSION}-{machine}")
     found = []
-    for name, compile_filter in zip(names, (_allowed_calls, _refused_arguments)):
+    for name, compile_filter in zip(names, (_allowed_calls, _refused_arguments, _refused_sockets)):
         path = f"{cache}/{name}"
         try:
             program = files.read(path)
@@ -83,8 +84,6 @@ def _refused_arguments(guarded: tuple[int, ...]) -> bytes:
     library = _Library(_ALLOW)
     for request in (0x5412, 0x541C):  # TIOCSTI, TIOCLINUX: type into the caller's terminal
         library.rule(_ERRNO | _EPERM, "ioctl", (1, _MASKED_EQ, _LOW_32, request))
-    # AF_VSOCK does not know of network namespaces
-    library.rule(_ERRNO | _EPERM, "socket", (0, _MASKED_EQ, _LOW_32, 40))
     if CAP_SYS_ADMIN not in guarded:
         flag_index = 1 if os.uname().machine.startswith("s390") else 0
         for flag in syscall_lists.NAMESPACE_FLAGS:
@@ -92,10 +91,21 @@ def _refused_arguments(guarded: tuple[int, ...]) -> bytes:
     return library.program()
 
 
-class _Library:
-    """A filter that libseccomp builds."""
+def _refused_sockets(guarded: tuple[int, ...]) -> bytes:
+    """Lets everything through but AF_VSOCK, which does not know of network namespaces.
 
-    def __init__(self, default_action: int) -> None:
+    For the host's own architecture alone: on i386 all calls for sockets go through
+    socketcall, whose arguments a filter cannot see.
+    """
+    library = _Library(_ALLOW, others=_ALLOW)
+    library.rule(_ERRNO | _EPERM, "socket", (0, _MASKED_EQ, _LOW_32, 40))
+    return library.program()
+
+
+class _Library:
+    """A filter that libseccomp builds, for the host's architectures; with `others` for the first of them alone."""
+
+    def __init__(self, default_action: int, others: int | None = None) -> None:
         import ctypes
         self.ctypes = ctypes
         try:
@@ -110,8 +120,8 @@ class _Library:
         self.comparison = Comparison
         self.library.seccomp_init.restype = ctypes.c_void_p
         self.context = ctypes.c_void_p(self.library.seccomp_init(default_action))
-        self._checked("seccomp_attr_set", _ATTRIBUTE_BAD_ARCH, _ERRNO | _ENOSYS)
-        if os.uname().machine == "x86_64":
+        self._checked("seccomp_attr_set", _ATTRIBUTE_BAD_ARCH, _ERRNO | _ENOSYS if others is None else others)
+        if os.uname().machine == "x86_64" and others is None:
             self._checked("seccomp_arch_add", _ARCH_X86)
         try:
             self._checked("seccomp_attr_set", _ATTRIBUTE_OPTIMIZE, 2)

@@ -154,9 +154,13 @@ def test_a_mount_without_a_volume() -> None:
 
 
 def test_a_volume_that_is_of_one_mount_alone() -> None:
-    own = Mount("data", "/data", Volume("data", "host", "/no/such"))
-    manifest = PodManifest("0.8.11", (RuntimeApp("web", RuntimeImage(ID), mounts=(own,)),))
-    assert prepare.complete(manifest, {"web": image().manifest})[0].apps[0].mounts == (own,)
+    volume = Volume("data", "host", "/no/such")
+    manifest = PodManifest("0.8.11", tuple(
+        RuntimeApp(name, RuntimeImage(ID), mounts=(Mount("data", "/data", own),))
+        for name, own in (("web", volume), ("log", volume.replace(source="/other")))))
+    complete, _ = prepare.complete(manifest, {"web": image().manifest, "log": image().manifest})
+    assert [app.mounts for app in complete.apps] == [(Mount("data", "/data"),), (Mount("log-data", "/data"),)]
+    assert complete.volumes == (volume, Volume("log-data", "host", "/other"))
     with pytest.raises(PrepareError) as caught:
         prepare.check_volumes(manifest)
     assert str(caught.value) == "volume data: /no/such does not exist (create it first)"

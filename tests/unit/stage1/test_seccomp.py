@@ -242,26 +242,27 @@ def test_a_32_bit_call_is_filtered_by_its_own_number(cache: str) -> None:
     def ask() -> list[int]:
         assert int_80(getpid) == os.getpid()
         return [min(0, int_80(*call)) for call in (
-            (ioctl, -1, TIOCSTI), (ioctl, -1, TIOCGWINSZ), (socket, AF_VSOCK, SOCK_STREAM),
+            (ioctl, -1, TIOCSTI), (ioctl, -1, TIOCGWINSZ),
             (socket, AF_UNIX, SOCK_STREAM), (keyctl, -1), (mount, 0, 0, 0), (clone3, 0, 0), (120, new_user, 0))]
 
-    assert filtered(cache, ask) == [-errno.EPERM, -errno.EBADF, -errno.EPERM, 0, -errno.EPERM, -errno.EPERM,
+    assert filtered(cache, ask) == [-errno.EPERM, -errno.EBADF, 0, -errno.EPERM, -errno.EPERM,
                                     -errno.ENOSYS, -errno.EPERM]
 
 
 @x86_64
 @needs_root
-def test_the_old_32_bit_way_to_sockets_does_not_lead_to_the_hypervisor(cache: str) -> None:
+def test_the_old_32_bit_way_to_sockets_is_open(cache: str) -> None:
     if not has_32_bit_calls():
         pytest.skip("this kernel has no 32-bit calls")
     socketcall, sys_socket = 102, 1
 
     def ask() -> int:
         words = low_page()
-        words.write(struct.pack("<III", AF_VSOCK, SOCK_STREAM, 0))
+        words.write(struct.pack("<III", AF_UNIX, SOCK_STREAM, 0))
         return int_80(socketcall, sys_socket, address(words))
 
-    assert filtered(cache, ask) == -errno.EPERM
+    descriptor = filtered(cache, ask)
+    assert isinstance(descriptor, int) and descriptor > 2
 
 
 @x86_64
@@ -301,7 +302,8 @@ def test_filters_are_compiled_once_and_kept_by_content(tmp_path: Path, monkeypat
     machine = os.uname().machine
     first = seccomp.default_filters(cache, DEFAULT)
     assert [name for name, _program in first] == [f"calls-{seccomp.VERSION}-{machine}-18",
-                                                  f"arguments-{seccomp.VERSION}-{machine}-none"]
+                                                  f"arguments-{seccomp.VERSION}-{machine}-none",
+                                                  f"sockets-{seccomp.VERSION}-{machine}"]
     assert all(program and len(program) % 8 == 0 and len(program) // 8 <= 4096 for _name, program in first)
     assert {path.name: path.read_bytes() for path in (tmp_path / "new/seccomp").iterdir()} == dict(first)
 
@@ -310,6 +312,7 @@ def test_filters_are_compiled_once_and_kept_by_content(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(seccomp, "_allowed_calls", never)
     monkeypatch.setattr(seccomp, "_refused_arguments", never)
+    monkeypatch.setattr(seccomp, "_refused_sockets", never)
     assert seccomp.default_filters(cache, DEFAULT) == first
     unguarding = capabilities.mask(("CAP_CHOWN", "CAP_NET_RAW"))
     assert seccomp.default_filters(cache, DEFAULT | unguarding) == first
@@ -318,7 +321,7 @@ def test_filters_are_compiled_once_and_kept_by_content(tmp_path: Path, monkeypat
 def test_filters_are_named_by_the_capabilities_that_change_them(tmp_path: Path) -> None:
     machine = os.uname().machine
     names = [[name.removeprefix(f"calls-{seccomp.VERSION}-{machine}-").removeprefix(
-        f"arguments-{seccomp.VERSION}-{machine}-") for name, _program in seccomp.default_filters(str(tmp_path), mask)]
+        f"arguments-{seccomp.VERSION}-{machine}-") for name, _ in seccomp.default_filters(str(tmp_path), mask)[:2]]
         for mask in (0, 1 << 21 | 1 << 2, capabilities.ALL)]
     assert names == [["none", "none"], ["2-21", "admin"], ["-".join(map(str, seccomp.GUARDING)), "admin"]]
 
