@@ -44,7 +44,7 @@ def memory(host: Host) -> None:
 
 def first_run(host: Host, rounds: int = 5) -> None:
     """The first run of a 200 MB image of 8,000 files, beside tar unpacking it."""
-    files = {f"/data/{number // 100}/{number}": os.urandom(9500).hex() for number in range(8000)}
+    files = {f"/data/{number // 100}/{number}": os.urandom(25_000).hex() for number in range(8000)}
     image = images.build(host.file("large").with_suffix(".aci"), images.manifest("example.com/large"), files)
     print(f"\nimage of {len(files)} files: {image.stat().st_size / 1e6:.0f} MB")
     fresh = "/var/tmp/first"

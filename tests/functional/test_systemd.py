@@ -14,6 +14,10 @@ from tests.lib import images
 from tests.lib.host import Host
 from tests.lib.machine import shell_words, until
 
+# An app that uses programs of the host: options of its pod, and what its script begins with.
+USR = ("--volume=usr,kind=host,source=/usr,readOnly=true", "--mount=volume=usr,target=/usr")
+LINKS = "ln -s usr/lib /lib; ln -s usr/lib64 /lib64"
+
 
 def words(host: Host, image: Path | str, script: str, *options: str) -> list[str]:
     """The command of a pod of one shell script, for systemd-run."""
@@ -114,11 +118,25 @@ def test_a_service_is_ready_when_its_apps_started(host: Host, busybox: Path, uni
 def test_an_app_that_says_when_it_is_ready_is_waited_for(host: Host, shared: Path, unit: str) -> None:
     image = images.build(shared / "notify.aci", images.manifest("example.com/notify", annotations=[
         {"name": "appc.io/executor/supports-systemd-notify", "value": "true"}]))
-    script = "ln -s usr/lib /lib; ln -s usr/lib64 /lib64; sleep 1; systemd-notify --ready; sleep 100"
-    usr = ("--volume=usr,kind=host,source=/usr,readOnly=true", "--mount=volume=usr,target=/usr")
+    script = f"{LINKS}; sleep 1; systemd-notify --ready; sleep 100"
     begun = time.monotonic()
-    host.service(unit, *words(host, image, script, *usr), properties=("Type=notify", "TimeoutStartSec=8")).ok()
+    host.service(unit, *words(host, image, script, *USR), properties=("Type=notify", "TimeoutStartSec=8")).ok()
     assert 1 <= time.monotonic() - begun < 6
+
+
+def test_a_socket_reaches_the_app_that_declares_its_port(host: Host, shared: Path, unit: str) -> None:
+    port = {"name": "http", "protocol": "tcp", "port": 8080, "socketActivated": True}
+    image = images.build(shared / "socket.aci", images.manifest("example.com/socket", app={"ports": [port]}))
+    server = ("import os, socket; print(os.environ['LISTEN_FDS'], os.environ['LISTEN_PID'] == str(os.getpid())); "
+              "socket.socket(fileno=3).accept()[0].send(b'answer')")
+    command = words(host, image, f'{LINKS}; exec python3 -c "{server}"', *USR)
+    host.run("systemd-run", "--quiet", f"--unit={unit.removesuffix('.service')}", "--property=KillMode=mixed",
+             "--socket-property=ListenStream=127.0.0.1:8080", *command).ok()
+    answer = host.run("bash", "-c", "cat </dev/tcp/127.0.0.1/8080")
+    journal = ("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
+    assert answer.stdout == "answer", host.run(*journal).stdout
+    until(lambda: "1 True\n" in host.run(*journal).stdout, "the app tells what it got")
+    host.run("systemctl", "stop", unit.replace(".service", ".socket"))
 
 
 def test_machined_knows_the_pod(host: Host, busybox: Path) -> None:
