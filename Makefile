@@ -11,7 +11,8 @@ PYTHON ?= /usr/bin/python3
 here := $(CURDIR)
 venv := $(here)/.venv
 bin := $(venv)/bin
-site = $(shell $(bin)/python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+# Not asked of the environment: make expands a recipe as a whole, before its first line makes that.
+site = $(venv)/lib/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')/site-packages
 
 packages := systemd systemd-container dbus python3 python3-venv python3-dev gcc pkg-config libsystemd-dev \
 	libseccomp2 busybox-static iproute2 util-linux kmod

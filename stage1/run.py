@@ -6,6 +6,7 @@ run`. It execs systemd-nspawn, so that the PID the caller started is the supervi
 from __future__ import annotations
 
 import os
+import sys
 
 from stage1 import cgroups, mounts, plan, poddir, scope, seccomp, users
 from stage1.appc import image as image_schema
@@ -84,6 +85,7 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
         from stage1 import machine
         machine.register(options.uuid, os.path.abspath(poddir.STAGE1_ROOTFS), place.caller)
     scope.remove_after(place)
+    _relay_signals(options, place.caller)
     if options.interactive:
         from stage1 import terminal
         terminal.restore_after(0, place.caller)
@@ -218,6 +220,22 @@ def _annotations(image: ImageManifest, manifest: PodManifest, name: str) -> dict
 def _write_runtime_config(options: plan.Options) -> None:
     values = {field: getattr(options, field) for field in plan.Options._fields}
     files.replace(poddir.RUNTIME_CONFIG, jsontext.dumps(values) + "\n")
+
+
+def _relay_signals(options: plan.Options, cgroup: str) -> None:
+    """Start the process that passes signals for the supervisor on (stage1.relay)."""
+    from stage1 import background
+    program = f"{os.path.dirname(os.path.abspath(__file__))}/relay.py"
+    words = (os.path.realpath(sys.executable), "-I", "-S", program, str(os.getpid()),
+             *(("--interactive",) if options.interactive else ()))
+
+    def become() -> NoReturn:
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in range(3):  # the pod's output ends with the pod
+            os.dup2(null, fd)
+        os.execve(words[0], words, {})
+
+    background.run(cgroup, become)
 
 
 def _exec(made: plan.Plan) -> NoReturn:

@@ -39,6 +39,9 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_SET_FD, FSCONFIG_CMD_CREATE = 0, 1, 5, 6
 # capget(2), capset(2)
 _CAPABILITY_VERSION_3 = 0x20080522
+# ptrace(2)
+PTRACE_CONT, PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_LISTEN = 7, 0x4206, 0x4207, 0x4208
+PTRACE_GETSIGMASK, PTRACE_SETSIGMASK = 0x420A, 0x420B
 # madvise(2), close_range(2)
 MADV_DONTNEED = 4
 CLOSE_RANGE_CLOEXEC = 4
@@ -208,3 +211,20 @@ def syncfs(fd: int) -> None:
 def madvise(address: int, length: int, advice: int) -> None:
     """madvise(2) on a range of this process's own memory."""
     _call("madvise", None, address, length, advice)
+
+
+def ptrace(request: int, pid: int, address: int = 0, data: int | bytes = 0) -> None:
+    """ptrace(2) for requests that answer nothing."""
+    _call("ptrace", f"process {pid}", request, pid, address, data)
+
+
+def ptrace_sigmask(pid: int) -> int:
+    """The signals that a stopped tracee blocks, signal N at bit N-1."""
+    mask = _buffer(bytes(8))
+    _call("ptrace", f"process {pid}", PTRACE_GETSIGMASK, pid, 8, mask)
+    return int.from_bytes(bytes(mask), "little")
+
+
+def ptrace_set_sigmask(pid: int, mask: int) -> None:
+    """Set the signals that a stopped tracee blocks."""
+    ptrace(PTRACE_SETSIGMASK, pid, 8, mask.to_bytes(8, "little"))
