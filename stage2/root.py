@@ -10,7 +10,7 @@ import os
 
 from stage2 import paths, syscalls
 from stage2.errors import RktError
-from stage2.syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+from stage2.syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,8 +213,3 @@ def _devices(root: Root, terminal: bool) -> None:
             syscalls.mount("/dev/console", f"{_by_fd(dev)}/console", None, MS_BIND)
     finally:
         os.close(dev)
-
-
-def remount_read_only(path: str) -> None:
-    """Make the mount on a path of the pod itself read-only."""
-    syscalls.mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY)

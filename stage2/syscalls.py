@@ -122,12 +122,6 @@ def setns(fd: int, kind: int) -> None:
     _call("setns", None, fd, kind)
 
 
-def sethostname(name: str) -> None:
-    """sethostname(2)."""
-    encoded = os.fsencode(name)
-    _call("sethostname", None, encoded, len(encoded))
-
-
 def prctl(option: int, argument2: int | bytes = 0, argument3: int | bytes = 0) -> int:
     """prctl(2) with up to two arguments, the others zero."""
     return _call("prctl", None, option, argument2, argument3, 0, 0)

@@ -10,7 +10,7 @@ import fcntl
 import os
 
 from stage0 import faultpoints
-from stage0.store.layout import Layout, Lock, StoreError
+from stage0.store.layout import Layout, Lock
 from stage2 import files
 from stage2.value import Value
 
@@ -27,10 +27,6 @@ class Tree(Value):
 
     id: str
     rootfs: str
-
-
-class TreeError(StoreError):
-    """A tree is not as it was rendered."""
 
 
 def tree_id(image_ids: list[str]) -> str:

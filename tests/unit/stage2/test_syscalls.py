@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -107,18 +106,6 @@ def test_close_range_closes_or_marks() -> None:
         return [os.path.exists(f"/proc/self/fd/{fd}") for fd in (200, 201)] + [os.get_inheritable(300)]
 
     assert forked(close) == [False, False, False]
-
-
-@needs_root
-def test_a_host_name_of_its_own() -> None:
-    def rename() -> str:
-        syscalls.unshare(syscalls.CLONE_NEWUTS)
-        syscalls.sethostname("rkt-wörk")
-        return socket.gethostname()
-
-    before = socket.gethostname()
-    assert forked(rename) == "rkt-wörk"
-    assert socket.gethostname() == before
 
 
 @needs_root
