@@ -117,13 +117,13 @@ class _Tree:
             if data[:1] == b"\0" and data == _ZEROS[:len(data)]:
                 offset = _next_data(fd, offset + len(data), size)
                 continue
-            self._put(offset.to_bytes(8, "big") + data)
+            self._put(offset.to_bytes(8, "big"), data)
             offset += _WINDOW_BYTES
         self._put(_END)
 
-    def _put(self, data: bytes) -> None:
-        self._gathered.append(data)
-        self._gathered_bytes += len(data)
+    def _put(self, *parts: bytes) -> None:
+        self._gathered += parts
+        self._gathered_bytes += len(parts[-1])   # the others are small
         if self._gathered_bytes >= _GATHERED_BYTES:
             self._out.put(self._gathered)
             self._gathered, self._gathered_bytes = [], 0

@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stage0.aci import headers
 from stage0.aci.archive import Archive, Entry
@@ -480,3 +482,38 @@ def test_what_python_writes(form: int) -> None:
         archive.addfile(info, io.BytesIO(b"12345"))
     entry, data = only(out.getvalue())
     assert (entry.name, entry.mtime_ns, entry.uid, data) == (info.name, 77 * 10**9, 1000, b"12345")
+
+
+# --- anything ---------------------------------------------------------------------------------------
+
+SEEDS = (EVERYTHING, tar(gnu_sparse(count=30), member("next")), *[
+    tar(records, member("sparse", data=tars.padded(b"2\n0\n3\n4096\n4\n") * (version == "1.0") + b"abcdefg"))
+    for version, records in PAX_SPARSE.items()])
+
+
+def with_checksums(data: bytearray) -> bytes:
+    """The same with right checksums, so that what was changed is looked at."""
+    for at in range(0, len(data) - 511, 512):
+        if data[at + 257:at + 262] == b"ustar":
+            data[at + 148:at + 156] = b" " * 8
+            data[at + 148:at + 156] = b"%06o\0 " % sum(data[at:at + 512])
+    return bytes(data)
+
+
+@given(st.sampled_from(SEEDS), st.integers(1, 2000),
+       st.lists(st.tuples(st.integers(0, 1 << 14), st.one_of(
+           st.sampled_from([b"\0", b"/", b"..", b"0", b"9", b" ", b"=", b"\n", b"\x80", b"\xff", b"g", b"x", b"L"]),
+           st.binary(min_size=1, max_size=3))), min_size=1, max_size=6))
+def test_a_changed_archive_is_read_or_refused(data: bytes, chunk_bytes: int, changes: list[tuple[int, bytes]]) -> None:
+    changed = bytearray(data)
+    for at, new in changes:
+        at %= len(data)
+        changed[at:at + len(new)] = new
+    try:
+        found = read(with_checksums(changed), chunk_bytes)
+    except ArchiveError:
+        return
+    for name, (entry, content) in found.items():
+        assert not name.startswith("/")
+        assert ".." not in name.split("/")
+        assert len(content) == entry.stored_bytes <= entry.size_bytes or entry.extents is not None
