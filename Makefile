@@ -16,7 +16,7 @@ site = $(venv)/lib/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.v
 
 packages := systemd systemd-container dbus python3 python3-venv python3-dev gcc pkg-config libsystemd-dev \
 	libseccomp2 busybox-static iproute2 util-linux kmod
-test_packages := libpam-systemd xz-utils e2fsprogs tar procps
+test_packages := libpam-systemd xz-utils bzip2 zstd e2fsprogs tar procps zsh fish
 
 # $(call launcher,INTERPRETER,DIRECTORIES OF MODULES,PACKAGE,FILE): a command that starts without the site module,
 # so without its .pth files and without the "import re" of a console script of pip.
