@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 
+from stage2 import files
+
 # File systems that are known to do for the upper layer, and those that are known not to.
 _GOOD = frozenset({"ext4", "ext3", "tmpfs", "btrfs", "f2fs", "bcachefs"})
 _BAD = frozenset({"aufs", "zfs", "overlay"})
@@ -26,17 +28,15 @@ def unusable(data_dir: str, *, filesystems: str = "/proc/filesystems", mountinfo
 def filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str | None:
     """The kind of file system that a path is on, if the list of mounts tells."""
     device = os.stat(path).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            if line.split(" ", 3)[2] == wanted:
-                return line.partition(" - ")[2].split(" ", 1)[0]
+    wanted = f"{os.major(device)}:{os.minor(device)}".encode()
+    for line in files.read(mountinfo).splitlines():
+        if line.split(b" ", 3)[2] == wanted:
+            return line.partition(b" - ")[2].split(b" ", 1)[0].decode()
     return None
 
 
 def _known(filesystems: str) -> bool:
-    with open(filesystems, encoding="ascii") as file:
-        return "\toverlay\n" in file.read()
+    return b"\toverlay\n" in files.read(filesystems)
 
 
 def _load_module() -> None:

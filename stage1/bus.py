@@ -5,6 +5,7 @@ costs every start 30 ms, the extension alone 3.
 """
 from __future__ import annotations
 
+import os
 import sys
 
 from stage2.errors import RktError
@@ -81,24 +82,24 @@ def call_manager(method: str, words: list[Word]) -> None:
     """
     library = _extension()
     bus = library.DBusAddress(_PRIVATE_SOCKET, True)
-    _call(library, bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+    _call(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
           "org.freedesktop.systemd1.Manager", method, words)
 
 
 def call_machined(method: str, words: list[Word]) -> None:
     """A call of systemd-machined, over the system bus, which starts it if need be."""
     library = _extension()
-    _call(library, library.DBus(), "org.freedesktop.machine1", "/org/freedesktop/machine1",
+    _call(library.DBus(), "org.freedesktop.machine1", "/org/freedesktop/machine1",
           "org.freedesktop.machine1.Manager", method, words)
 
 
-def _call(library: Any, bus: Any, destination: str, path: str, interface: str, method: str,
+def _call(bus: Any, destination: str, path: str, interface: str, method: str,
           words: list[Word]) -> None:
     try:
         bus.open()
         bus.call_method(destination.encode(), path.encode(), interface.encode(), method.encode(), words)
-    except library.DBusError as err:
-        reason = err.args[-1] if err.args else err
+    except sys.modules["pystemd.dbusexc"].DBusBaseError as err:  # library.DBusError only makes one
+        reason = err.err_message or os.strerror(abs(err.errno))
         raise BusError(f"{method}: {reason.decode() if isinstance(reason, bytes) else reason}") from None
     finally:
         bus.close()

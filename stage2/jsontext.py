@@ -72,7 +72,7 @@ def loads(data: bytes | str, *, own: bool = False) -> Any:
     start = len(text) - len(text.lstrip(_SPACE))
     try:
         value, end = (_scan_own if own else _scan)(text, start)
-    except StopIteration:
+    except (StopIteration, SystemError):  # SystemError: the scanner wants an exception of `json`, which is not loaded
         return _slow(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None

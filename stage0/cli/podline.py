@@ -72,7 +72,7 @@ def make(ctx: Context, line: PodLine, pod: Pod, target: str, *, durable: bool = 
     """Make a pod that was begun what a line asks for, and move it to the directory `target`.
 
     With `durable` all of it is on the disk before the pod gets there; with `quiet` no
-    warnings come. After a failure the pod is the caller's to discard.
+    warnings come. After a failure the pod is the caller's to drop (starting.py).
     """
     from stage0 import overlay
     from stage0.store.store import Store
@@ -87,17 +87,19 @@ def make(ctx: Context, line: PodLine, pod: Pod, target: str, *, durable: bool = 
     ctx.step("images")
     faultpoints.reach("images-ready")
     pod.pods.admit(pod, line.name)
-    with _SavedUUID(line.uuid_file, pod.uuid):
-        ctx.step("pod directory")
-        _fill(ctx, store, pod, manifest, found, stacked=not (line.no_overlay or reason))
-        if durable:
-            from stage2 import syscalls
+    if line.uuid_file is not None:
+        _save_uuid(line.uuid_file, pod.uuid)
+        faultpoints.reach("uuid-saved")
+    ctx.step("pod directory")
+    _fill(ctx, store, pod, manifest, found, stacked=not (line.no_overlay or reason))
+    if durable:
+        from stage2 import syscalls
 
-            syscalls.syncfs(pod.fd)
-            faultpoints.reach("fill-synced")
-        pod.move(target)
-        faultpoints.reach("pod-filled")
-        ctx.step("pod filled")
+        syscalls.syncfs(pod.fd)
+        faultpoints.reach("fill-synced")
+    pod.move(target)
+    faultpoints.reach("pod-filled")
+    ctx.step("pod filled")
 
 
 def _decide(ctx: Context, store: Store, line: PodLine) -> tuple[PodManifest, dict[str, Image], tuple[str, ...]]:
@@ -146,28 +148,12 @@ def _silence(_text: str) -> None:
     return
 
 
-class _SavedUUID:
-    """The file of --uuid-file-save: written at once, taken back if the block fails."""
-
-    def __init__(self, path: str | None, uuid: str) -> None:
-        self.path: str | None = None
-        if path is None:
-            return
-        path = os.path.realpath(path)
-        try:
-            if os.path.lexists(path) and not os.path.isfile(path):
-                with open(path, "w", encoding="ascii") as device:  # /dev/stdout, a FIFO: not to be replaced
-                    device.write(uuid)
-                return
-            files.replace(path, uuid, 0o644)
-        except OSError as err:
-            raise RktError(f"writing --uuid-file-save {path}") from err
-        self.path = path
-        faultpoints.reach("uuid-saved")
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        if kind is not None and self.path is not None:
-            os.unlink(self.path)
+def _save_uuid(path: str, uuid: str) -> None:
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as device:  # /dev/stdout, a FIFO: not to be replaced
+                device.write(uuid)
+        else:
+            files.replace(os.path.realpath(path), uuid, 0o644)
+    except OSError as err:
+        raise RktError(f"writing --uuid-file-save {path}") from err

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from stage0 import pods as states
-from stage0.cli import podline
+from stage0.cli import podline, starting
 from stage0.pods import Pods
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ def command(ctx: Context, **values: Any) -> int:
         try:
             podline.make(ctx, line, pod, states.IN_PREPARED, durable=True, quiet=values["quiet"])
         except BaseException:
-            pod.discard()
+            starting.drop(pod, line.uuid_file)
             raise
         ctx.say(pod.uuid)
     return 0

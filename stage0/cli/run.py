@@ -30,5 +30,5 @@ def command(ctx: Context, **values: Any) -> int:
             faultpoints.reach("run-hand-over")
             entrypoints.run(pod, arguments, scope)
     except BaseException:
-        pod.discard()
+        starting.drop(pod, values["uuid_file_save"])
         raise

@@ -1,8 +1,11 @@
-"""What run and run-prepared have in common: the start of a pod that is filled."""
+"""What run, prepare and run-prepared have in common, and can be loaded before the rest."""
 from __future__ import annotations
+
+import os
 
 from stage0 import faultpoints
 from stage1 import poddir
+from stage2 import files
 from stage2.errors import RktError
 
 TYPE_CHECKING = False
@@ -55,3 +58,9 @@ def check_interactive(values: dict[str, Any], apps: int) -> None:
     """Raise StartError if --interactive is asked for a pod that cannot have it."""
     if values["interactive"] and apps != 1:
         raise StartError(f"--interactive: the pod has {apps} apps, only one can have the terminal")
+
+def drop(pod: Pod, uuid_file: str | None) -> None:
+    """After a failure: delete the pod, and the file of --uuid-file-save if it leads to this pod."""
+    pod.discard()
+    if uuid_file is not None and os.path.isfile(uuid_file) and files.read(uuid_file) == pod.uuid.encode():
+        os.unlink(uuid_file)

@@ -134,3 +134,13 @@ def test_without_the_accelerator_the_json_module_serves() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True,
                           cwd=Path(__file__).parents[3])
     assert done.stdout == "[1, {'a': None}] {\"é\":[true]}\n"
+
+
+def test_a_broken_text_is_told_before_the_json_module_is_loaded() -> None:
+    program = ("from stage2 import jsontext\n"
+               "for text in ('{', '[1,', '\"a', 'x', ''):\n"
+               "    try: jsontext.loads(text)\n"
+               "    except ValueError as err: print(err)")
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True,
+                          cwd=Path(__file__).parents[3])
+    assert done.stdout.count("line 1 column") == 5
