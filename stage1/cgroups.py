@@ -92,12 +92,16 @@ def processes(path: str) -> list[int]:
 
 
 def remove(path: str) -> None:
-    """Remove a cgroup with its subgroups, as far as they are empty."""
-    for parent, _children, _files in os.walk(directory(path), topdown=False):
-        try:
-            os.rmdir(parent)
-        except OSError:
-            continue
+    """Remove a cgroup with its subgroups, as far as they are empty.
+
+    Also what systemd-nspawn before 257 makes of it in the v1 hierarchy of a hybrid host.
+    """
+    for top in (directory(path), f"{ROOT}/systemd{path}"):
+        for parent, _children, _files in os.walk(top, topdown=False):
+            try:
+                os.rmdir(parent)
+            except OSError:
+                continue
 
 
 def remove_when_empty(path: str, timeout_s: float = 5.0) -> None:
