@@ -37,21 +37,33 @@ def run(cgroup: str, work: Callable[[], None]) -> None:
 
 
 def after_the_pod(cgroup: str, work: Callable[[], None], keep_fd: int | None = None) -> None:
-    """Do the work when this process, the supervisor to be, has ended.
+    """Do the work when this process, the supervisor to be, has ended."""
+    _when(cgroup, work, keep_fd, lambda ended: _wait(ended, None))
 
-    Of the caller's descriptors that process keeps `keep_fd` alone, so that a reader of the
-    pod's output does not wait for it.
-    """
+
+def beside_the_pod(cgroup: str, work: Callable[[], None], after_s: float) -> None:
+    """Do the work if this process, the supervisor to be, still runs after some time."""
+    _when(cgroup, work, None, lambda ended: not _wait(ended, after_s))
+
+
+def _when(cgroup: str, work: Callable[[], None], keep_fd: int | None, due: Callable[[int], bool]) -> None:
+    """Of the caller's descriptors the process keeps `keep_fd` alone: the pod's output ends with the pod."""
     ended = os.pidfd_open(os.getpid())
 
     def wait() -> None:
-        import select
+        null = os.open("/dev/null", os.O_RDWR)
         for fd in {0, 1, 2} - {keep_fd}:
-            os.close(fd)
-        poll = select.poll()
-        poll.register(ended, select.POLLIN)
-        poll.poll()
-        work()
+            os.dup2(null, fd)
+        if due(ended):
+            work()
 
     run(cgroup, wait)
     os.close(ended)
+
+
+def _wait(pidfd: int, timeout_s: float | None) -> bool:
+    """Wait for the end of a process; False if it still runs after the time."""
+    import select
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))

@@ -30,9 +30,8 @@ def main(argv: list[str]) -> int:
     supervisor = int(argv[1])
     try:
         syscalls.ptrace(syscalls.PTRACE_SEIZE, supervisor)
-        # In an interactive pod systemd-nspawn needs SIGWINCH itself, and the terminal tells the app.
-        if "--interactive" not in argv and _await_leader(supervisor) is not None:
-            syscalls.ptrace(syscalls.PTRACE_INTERRUPT, supervisor)  # the first stop unblocks SIGWINCH
+        if _await_leader(supervisor) is not None:
+            syscalls.ptrace(syscalls.PTRACE_INTERRUPT, supervisor)  # the first stop unblocks them
         while (stop := _next_stop(supervisor)) is not None:
             _answer(supervisor, *stop)
     except (ProcessLookupError, ChildProcessError, PermissionError):
@@ -52,8 +51,7 @@ def _answer(supervisor: int, signal: int, event: int) -> None:
         if signal in (STOP, TSTP, TTIN, TTOU):
             syscalls.ptrace(syscalls.PTRACE_LISTEN, supervisor)  # it is stopped, and stays so until SIGCONT
             return
-        if "--interactive" not in sys.argv:
-            _unblock_winch(supervisor)
+        _unblock(supervisor)
         signal = 0
     elif signal in PASSED_ON and (leader := _leader(supervisor)) is not None:
         try:
@@ -64,10 +62,16 @@ def _answer(supervisor: int, signal: int, event: int) -> None:
     syscalls.ptrace(syscalls.PTRACE_CONT, supervisor, 0, signal)
 
 
-def _unblock_winch(supervisor: int) -> None:
-    """Let SIGWINCH reach the tracer: systemd-nspawn only blocks it, having no terminal to resize."""
+def _unblock(supervisor: int) -> None:
+    """Let the signals reach the tracer: stage1 blocked them until now, and systemd-nspawn blocks SIGWINCH.
+
+    In an interactive pod it resizes the app's terminal on SIGWINCH, which tells the app.
+    """
+    taken = [signal for signal in PASSED_ON if signal != WINCH or "--interactive" not in sys.argv]
     mask = syscalls.ptrace_sigmask(supervisor)
-    syscalls.ptrace_set_sigmask(supervisor, mask & ~(1 << WINCH - 1))
+    for signal in taken:
+        mask &= ~(1 << signal - 1)
+    syscalls.ptrace_set_sigmask(supervisor, mask)
 
 
 def _await_leader(supervisor: int) -> int | None:

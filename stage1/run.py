@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MACHINED = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service"
 _LONGEST_S = 1e9
+_RELAY_AFTER_S = 0.25   # a pod that ends before needs no relay, which costs as much as the start of an interpreter
 _SYSTEM_BUS = "/run/dbus/system_bus_socket"
 _SWITCHES = {"--debug": ("debug", True), "--interactive": ("interactive", True), "--no-prefix": ("prefix", False),
              "--disable-capabilities-restriction": ("restrict_capabilities", False),
@@ -76,6 +77,7 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
         mounts.hide_runtime_directory()
     _write_runtime_config(options)
     steps.done("mounts")
+    _relay_signals(options, place.caller)  # now: the kernel takes its time with the scope
     cgroup = wait(place)
     steps.done("scope")
     files.replace(poddir.SUBCGROUP, cgroup.strip("/") + "/payload\n")
@@ -85,7 +87,6 @@ def _start(options: plan.Options, place: scope.Scope, steps: Steps) -> NoReturn:
         from stage1 import machine
         machine.register(options.uuid, os.path.abspath(poddir.STAGE1_ROOTFS), place.caller)
     scope.remove_after(place)
-    _relay_signals(options, place.caller)
     if options.interactive:
         from stage1 import terminal
         terminal.restore_after(0, place.caller)
@@ -223,19 +224,18 @@ def _write_runtime_config(options: plan.Options) -> None:
 
 
 def _relay_signals(options: plan.Options, cgroup: str) -> None:
-    """Start the process that passes signals for the supervisor on (stage1.relay)."""
-    from stage1 import background
-    program = f"{os.path.dirname(os.path.abspath(__file__))}/relay.py"
+    """Start the process that passes signals for the supervisor on (stage1.relay), unless the pod is a short one.
+
+    Until the relay is there these signals wait: it finds them blocked, and unblocks them.
+    """
+    import _signal
+
+    from stage1 import background, relay
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, relay.PASSED_ON)
+    program = os.path.abspath(relay.__file__)
     words = (os.path.realpath(sys.executable), "-I", "-S", program, str(os.getpid()),
              *(("--interactive",) if options.interactive else ()))
-
-    def become() -> NoReturn:
-        null = os.open("/dev/null", os.O_RDWR)
-        for fd in range(3):  # the pod's output ends with the pod
-            os.dup2(null, fd)
-        os.execve(words[0], words, {})
-
-    background.run(cgroup, become)
+    background.beside_the_pod(cgroup, lambda: os.execve(words[0], words, {}), after_s=_RELAY_AFTER_S)
 
 
 def _exec(made: plan.Plan) -> NoReturn:

@@ -23,8 +23,8 @@ def test_a_shell_with_job_control(host: Host, busybox: Path) -> None:
     terminal.send("tty; sleep 100 & jobs; kill %1; fg\n")
     terminal.expect("/dev/")
     terminal.expect("Running")
-    terminal.send("sleep 100\n")
-    terminal.expect("sleep 100\r\n")
+    terminal.send("sh -c 'echo up$((40 + 2)); exec sleep 100'\n")
+    terminal.expect("up42\r\n")
     terminal.send("\x03")   # ctrl-C ends the sleep, not the shell
     terminal.expect("[#$] ")
     terminal.send("exit 8\n")
