@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from stage2 import syscalls  # late: its parent is on the path only now
+from stage2 import memory, syscalls  # late: its parent is on the path only now
 
 HUP, USR1, USR2, STOP, TSTP, TTIN, TTOU, WINCH = 1, 10, 12, 19, 20, 21, 22, 28
 PASSED_ON = (HUP, USR1, USR2, WINCH)
@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
         syscalls.ptrace(syscalls.PTRACE_SEIZE, supervisor)
         if _await_leader(supervisor) is not None:
             syscalls.ptrace(syscalls.PTRACE_INTERRUPT, supervisor)  # the first stop unblocks them
+        memory.give_back_code()
         while (stop := _next_stop(supervisor)) is not None:
             _answer(supervisor, *stop)
     except (ProcessLookupError, ChildProcessError, PermissionError):

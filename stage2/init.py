@@ -11,7 +11,7 @@ import select
 import time
 
 from stage2 import app as application
-from stage2 import errors, files, listening, output, paths, record, root, syscalls
+from stage2 import errors, files, listening, memory, output, paths, record, root, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class Init:
         if self.pod.debug:
             os.write(2, f"stage2: apps started {time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) * 1000:.1f} ms "
                         f"of CPU after the start of PID 1\n".encode())
-        _trim()
+        memory.give_back_code()
 
     def _tell_ready(self) -> None:
         if not all(process.ready and process.started for process in self.processes):
@@ -358,15 +358,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
-
-
-def _trim() -> None:
-    """Give back the pages of the interpreter's file: PID 1 only waits from here on.
-
-    They are clean and come back from the page cache when they are needed.
-    """
-    for line in files.read("/proc/self/maps").splitlines():
-        addresses, access, _rest = line.split(b" ", 2)
-        if access == b"r-xp" and b"/" in line:  # what is only readable was relocated, and is no longer the file's
-            start, end = (int(address, 16) for address in addresses.split(b"-"))
-            syscalls.madvise(start, end - start, syscalls.MADV_DONTNEED)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 from tests.benchmarks.bench import NSPAWN_RUN, PODMAN_RUN, RKT_CLEAN, RKT_RUN, measure, show
@@ -26,6 +27,7 @@ def memory(host: Host) -> None:
     """What stays in memory beside a sleeping app."""
     pod = host.start_rkt("run", "--net=host", "example.com/busybox", "--exec=/bin/sleep", "--", "1000")
     host.rkt("status", "--wait-ready=20s", pod.uuid).ok()
+    time.sleep(1)   # the relay comes after the start
     print("\nresident beside an app, PSS in KiB")
     processes = [pod.pid]
     for pid in processes:
