@@ -11,7 +11,7 @@ import os
 
 from stage0 import faultpoints
 from stage0.store.layout import Layout, Lock
-from stage2 import files
+from stage2 import files, syscalls
 from stage2.value import Value
 
 TYPE_CHECKING = False
@@ -74,7 +74,15 @@ class Trees:
     def describe(self, path: str, image_id: str, manifest: bytes) -> None:
         """Write what belongs beside `rootfs` in a tree that is being made."""
         from stage0.aci import treehash
-        summary = treehash.summarize(f"{path}/rootfs")
+        from stage0.aci.pipeline import Crew
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with Crew() as crew:
+                crew.start(lambda: syscalls.syncfs(fd))  # the digest takes as long as the disk: both at once
+                summary = treehash.summarize(f"{path}/rootfs")
+                crew.wait()
+        finally:
+            os.close(fd)
         for name, content in (("manifest", manifest), ("image", image_id), ("hash", summary.digest),
                               ("rendered", str(summary.size_bytes))):
             files.replace(f"{path}/{name}", content)
