@@ -7,7 +7,7 @@
 
 The archive is taken to be hostile. What comes out is checked: names are relative and clean and stay inside,
 none comes twice, a hard link points to an earlier member that is no directory, numbers fit the kernel's types,
-and nothing is larger than the Limits. What follows the end-of-archive marker is not read.
+and nothing is larger than the Limits. What follows the end-of-archive marker is taken and not looked at.
 """
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ _MAX_TIME = 1 << 40                       # seconds; no file system knows later 
 _MAX_ID = 0xFFFFFFFE                      # the next one means "unchanged" to chown(2)
 _NO_XATTRS: dict[str, bytes] = {}
 _ENCODING = sys.getfilesystemencoding()
+
+
+class _CutOff(ArchiveError):
+    """There are no more chunks."""
 
 
 class Entry:
@@ -106,6 +110,8 @@ class Archive:
             if self._names_bytes > limits.names_bytes:
                 raise ArchiveError(f"{shown(name)}: the names of the archive take more than {limits.names_bytes} bytes")
             yield entry
+        for _ in self._chunks:
+            pass  # so that who makes them comes to their end too, and finds what is broken there
 
     @property
     def ahead_bytes(self) -> int:
@@ -148,7 +154,7 @@ class Archive:
                 self._at, self._end = 0, len(chunk)
                 return
         where = f"at {shown(self._name)}" if self._name else "before the first member"
-        raise ArchiveError(f"the archive is cut off {where}")
+        raise _CutOff(f"the archive is cut off {where}")
 
     def _skip(self) -> None:
         """Pass over what is left of the current member."""
@@ -191,7 +197,7 @@ class Archive:
             elif kind == _LONG_LINK:
                 long_link = data.partition(b"\0")[0]
             elif kind == _PAX_GLOBAL:
-                self._global.update(extensions.global_records(data, self._name))
+                self._global = extensions.global_records(self._global, data, self._name)
             else:
                 records.update(extensions.records(data, self._name))
         raise ArchiveError(f"more than {_MAX_EXTENSIONS} extended headers in a row after {shown(self._name)}")
@@ -200,7 +206,7 @@ class Archive:
         """The second block of the end-of-archive marker; old writers leave it away."""
         try:
             block = self._block()
-        except ArchiveError:
+        except _CutOff:
             return
         if block != _ZEROS:
             raise ArchiveError(f"a lone block of zeros after {shown(self._name)}")

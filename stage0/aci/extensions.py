@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Extents = tuple[tuple[int, int], ...]
 
 _MAX_PARTS = 1 << 19                # of a sparse file
+_MAX_GLOBAL = 64                    # records for all members: each member pays for them
 _PART = struct.Struct("12s12s")
 _NOT_FOR_ALL = (b"path", b"linkpath", b"size", b"GNU.sparse.")
 _PARTS = b"GNU.sparse.parts"        # ours: the repeated records of format 0.0, gathered to the form of 0.1
@@ -42,13 +43,19 @@ def records(data: bytes, name: str) -> Records:
     return found
 
 
-def global_records(data: bytes, name: str) -> Records:
-    """The records of a header for all members that follow. Those that only make sense for one are refused."""
+def global_records(before: Records, data: bytes, name: str) -> Records:
+    """What holds for all members from here on, by the headers before and this one.
+
+    Records that only make sense for one member are refused.
+    """
     found = records(data, name)
     for key in found:
         if key.startswith(_NOT_FOR_ALL):
             raise ArchiveError(f"a global PAX header after {shown(name)} sets {key.decode(errors='replace')} "
                                f"of all members")
+    found = {**before, **found}
+    if len(found) > _MAX_GLOBAL:
+        raise ArchiveError(f"global PAX headers up to that after {shown(name)} hold more than {_MAX_GLOBAL} records")
     return found
 
 

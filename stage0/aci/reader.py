@@ -184,9 +184,7 @@ class _Job:
             self._free.put(room)
 
     def result(self, manifest: bytes) -> Result:
-        """Wait for the rest of the file, which no member is in."""
-        for room, _ in self._identified:
-            self._free.put(room)
+        """Wait for the threads; all chunks have been taken."""
         self._crew.wait()
         return Result(f"sha512-{self._image.hexdigest()}", manifest, self._size_bytes,
                       f"sha512-{self._digest.hexdigest()}", self._blob_bytes, self._compression)

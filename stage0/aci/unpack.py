@@ -34,6 +34,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o700                  # of directories until they are complete
 _IMPLIED = 0o755                  # of directories that no member describes
 _NODES = {FIFO: stat.S_IFIFO, CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK}
+_HELD_BYTES = 64 << 20            # of extended attributes that directories get at the end
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _CAPABILITY = "security.capability"
 _ACL_ACCESS, _ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
@@ -62,6 +63,7 @@ class Unpacker:
         self._parents = _Walk(directory_fd)       # of the members
         self._targets = _Walk(directory_fd)       # of what hard links point to
         self._made: dict[str, Entry | None] = {"": None}   # directories, with the member that describes them
+        self._held_bytes = 0                      # of extended attributes of these
         self._left_out: set[str] = set()          # files of the current archive that were not selected
         self._same: dict[str, str] = {}           # hard links that are not there as such → their file
         self._owed: dict[str, list[str]] = {}     # file that was left out → hard links to it that were selected
@@ -157,6 +159,10 @@ class Unpacker:
         elif self._made[name] is not None:
             raise FileExistsError(EEXIST, os.strerror(EEXIST), name)
         self._made[name] = entry
+        self._held_bytes += sum(map(len, entry.xattrs.values()))
+        if self._held_bytes > _HELD_BYTES:
+            raise ArchiveError(f"{shown(entry.name)}: the extended attributes of the directories take more than "
+                               f"{_HELD_BYTES} bytes")
 
     def _file(self, name: str, entry: Entry, archive: Archive) -> None:
         parent_fd, base = self._parent(name)

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,22 @@ def test_one_block_of_zeros_is_an_end_and_what_follows_the_end_does_not_count() 
     assert only(member("file") + bytes(700))[0].name == "file"
     assert only(member("file") + bytes(10240) + b"junk" * 300)[0].name == "file"
     assert error(member("file") + bytes(512) + member("other") + tars.END) == "a lone block of zeros after file"
+
+
+def test_chunks_are_taken_to_their_end() -> None:
+    def broken() -> Iterator[bytes]:
+        yield from (member("file") + bytes(512), bytes(512), b"rest")
+        raise ArchiveError("broken behind the end")
+
+    with pytest.raises(ArchiveError, match="^broken behind the end$"):
+        list(Archive(broken()))
+
+    def broken_at_once() -> Iterator[bytes]:
+        yield member("file") + bytes(512)
+        raise ArchiveError("broken at the end")
+
+    with pytest.raises(ArchiveError, match="^broken at the end$"):
+        list(Archive(broken_at_once()))
 
 
 @pytest.mark.parametrize(("written", "clean"), [
@@ -228,6 +245,15 @@ def test_global_pax_headers_count_until_changed() -> None:
 @pytest.mark.parametrize("key", ["path", "linkpath", "size", "GNU.sparse.name", "GNU.sparse.major"])
 def test_global_pax_headers_for_one_member_are_refused(key: str) -> None:
     assert error(tar(pax({key: "1"}, b"g"), member("a"))) == f"a global PAX header after '' sets {key} of all members"
+
+
+def test_too_many_records_for_all_members_are_refused() -> None:
+    def records(first: int) -> bytes:
+        return pax({f"key{number}": "value" for number in range(first, first + 40)}, b"g")
+
+    assert only(tar(records(0), records(20), member("f")))[0].name == "f"
+    assert error(tar(member("f"), records(0), records(40), member("g"))) == (
+        "global PAX headers up to that after f hold more than 64 records")
 
 
 @pytest.mark.parametrize("data", [

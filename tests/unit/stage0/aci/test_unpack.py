@@ -297,3 +297,10 @@ def test_as_another_user_owners_and_set_id_bits_are_left_away(top: Path, monkeyp
     assert [mode(top / name) for name in ("d", "d/f")] == [0o755, 0o755]
     assert {(top / name).lstat().st_uid for name in ("d", "d/f", "s", "p")} == {os.getuid()}
     assert os.listxattr(top / "d/f") == []
+
+
+def test_attributes_that_directories_wait_for_are_bounded(top: Path) -> None:
+    value = bytes(1 << 19)
+    archive = tar(*[pax({"SCHILY.xattr.trusted.x": value}) + directory(str(number)) for number in range(130)])
+    assert error(top, archive) == (
+        "128: the extended attributes of the directories take more than 67108864 bytes")
