@@ -20,7 +20,7 @@ def interactive(host: Host, busybox: Path, script: str) -> Terminal:
 def test_a_shell_with_job_control(host: Host, busybox: Path) -> None:
     terminal = interactive(host, busybox, "exec sh -i")
     terminal.expect("[#$] ")
-    terminal.send("tty; sleep 100 & jobs; kill %1; fg\n")
+    terminal.send("tty; sleep 100 & sleep 0.5; jobs; kill %1; fg\n")
     terminal.expect("/dev/")
     terminal.expect("Running")
     terminal.send("sh -c 'echo up$((40 + 2)); exec sleep 100'\n")
