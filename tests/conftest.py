@@ -4,9 +4,11 @@ from __future__ import annotations
 import compileall
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,11 @@ from tests.lib.host import Host, HostError
 from tests.lib.machine import CHECKOUT, Machine
 
 
+def pytest_configure() -> None:
+    """A test run that is told to end gives back what it holds, as with ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What stands in functional/ is functional."""
     for item in items:
@@ -23,13 +30,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.functional)
 
 
+@contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """A directory that is gone afterwards; those of test runs that were killed go first."""
+    for stale in Path(tempfile.gettempdir()).glob("rkt-tests.*.*"):
+        if not Path("/proc", stale.name.split(".")[1]).exists():
+            if stale.is_mount():
+                subprocess.run(["umount", stale], check=True)
+            shutil.rmtree(stale)
+    directory = Path(tempfile.mkdtemp(prefix=f"rkt-tests.{os.getpid()}."))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Path]:
     """A directory that the nested host sees at the same path."""
-    directory = Path(tempfile.mkdtemp(prefix="rkt-tests."))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
+    with temporary_directory() as directory:
+        yield directory
 
 
 def booted(shared: Path, layout: str) -> Iterator[Host]:
@@ -65,11 +86,12 @@ def machine(shared: Path) -> Iterator[Machine]:
     """This machine itself, with a data directory on a tmpfs of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    data_dir = Path(tempfile.mkdtemp(prefix="rkt-data."))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "rkt-tests", data_dir], check=True)
-    yield Machine(shared, data_dir)
-    subprocess.run(["umount", data_dir], check=True)
-    data_dir.rmdir()
+    with temporary_directory() as data_dir:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "rkt-tests", data_dir], check=True)
+        try:
+            yield Machine(shared, data_dir)
+        finally:
+            subprocess.run(["umount", data_dir], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,23 +14,19 @@ from tests.lib.machine import Process
 def pod(host: Host, busybox: Path) -> Iterator[Process]:
     """A running pod of one app."""
     options = ["--environment=MINE=1", "--user=web", "--group=web"]
-    process = host.start_shell(busybox, "echo up; sleep 1000", app_options=options)
-    process.until_line("up")
-    yield process
-    process.kill()
-    process.popen.communicate()
+    with host.start_shell(busybox, "echo up; sleep 1000", app_options=options) as process:
+        process.until_line("up")
+        yield process
 
 
 @pytest.fixture(scope="module")
 def two(host: Host, busybox: Path) -> Iterator[Process]:
     """A running pod of two apps."""
-    process = host.start_rkt("--insecure-options=image", "run", "--net=host", busybox, "--name=one", "--exec=/bin/sh",
-                             "--", "-c", "touch /one; sleep 1000", "---", busybox, "--name=two", "--exec=/bin/sleep",
-                             "--", "1000")
-    host.rkt("status", "--wait-ready=20s", process.uuid).ok()
-    yield process
-    process.kill()
-    process.popen.communicate()
+    with host.start_rkt("--insecure-options=image", "run", "--net=host", busybox, "--name=one", "--exec=/bin/sh",
+                        "--", "-c", "touch /one; sleep 1000", "---", busybox, "--name=two", "--exec=/bin/sleep",
+                        "--", "1000") as process:
+        host.rkt("status", "--wait-ready=20s", process.uuid).ok()
+        yield process
 
 
 @pytest.mark.parametrize("status", [0, 1, 42])

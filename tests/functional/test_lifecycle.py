@@ -19,11 +19,10 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 @pytest.fixture
 def running(host: Host, busybox: Path) -> Iterator[Process]:
     """A pod that runs until it is told to end, named `lasting`."""
-    process = host.start_shell(busybox, "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done", "--name=lasting")
-    process.until_line("up")
-    yield process
-    process.kill()
-    process.popen.communicate()
+    script = "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done"
+    with host.start_shell(busybox, script, "--name=lasting") as process:
+        process.until_line("up")
+        yield process
     host.rkt("rm", process.uuid)
 
 

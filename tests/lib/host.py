@@ -96,6 +96,9 @@ class Host(Machine):
                 self._parents.append(root / own[name])
         self._cgroups = [parent / self.name for parent in self._parents]
         for parent, cgroup in zip(self._parents, self._cgroups, strict=True):
+            for stale in parent.glob("host-*-*"):
+                if not Path("/proc", stale.name.split("-")[1]).exists():   # its tests were killed
+                    _removed(stale)
             cgroup.mkdir()
             if "cpuset" in cgroup.parts:
                 for file in ("cpuset.cpus", "cpuset.mems"):

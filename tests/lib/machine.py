@@ -1,6 +1,7 @@
 """Runs rkt and other programs on this machine as it is; host.py does the same in a nested host."""
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -14,6 +15,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 RKT = CHECKOUT / ".venv/bin/rkt"
 ACTOOL = CHECKOUT / ".venv/bin/actool"
 PYTHON = CHECKOUT / ".venv/bin/python3"
+
+NUMBERS = itertools.count(1)   # of files; machines share directories
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm"}
@@ -90,6 +93,13 @@ class Process:
         if self.popen.poll() is None:
             self.signal(signal.SIGKILL)
 
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
+        self.popen.wait(20)
+
 
 class Machine:
     """This machine: programs run in the caller's cgroup, rkt with a data directory of its own."""
@@ -97,7 +107,7 @@ class Machine:
     def __init__(self, shared: Path, data_dir: Path) -> None:
         self.shared = shared       # a directory that programs on it see at the same path
         self.data_dir = data_dir
-        self._files = 0
+        self.started: list[Process] = []
 
     leader = 1   # the PID whose mounts are those of the whole machine
 
@@ -121,7 +131,9 @@ class Machine:
         words = list(map(str, command))
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         popen = subprocess.Popen(self.wrapped(["env", "-i", "--default-signal", *environment, *words]), **options)
-        return Process(words, popen, self.pid_of(popen), uuid_file)
+        process = Process(words, popen, self.pid_of(popen), uuid_file)
+        self.started.append(process)
+        return process
 
     def run(self, *command: object, input: bytes | None = None, timeout_s: float = 60,
             env: dict[str, str] | None = None, uuid_file: Path | None = None, **options: Any) -> Result:
@@ -165,8 +177,7 @@ class Machine:
 
     def file(self, name: str) -> Path:
         """A path for a new file in the shared directory."""
-        self._files += 1
-        return self.shared / f"{name}-{self._files}"
+        return self.shared / f"{name}-{next(NUMBERS)}"
 
     def terminal(self, *command: object, **options: Any) -> Any:
         """Starts a program on a terminal of its own there."""
