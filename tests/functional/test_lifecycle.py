@@ -191,7 +191,7 @@ def test_export_writes_what_an_app_changed(host: Host, busybox: Path) -> None:
 
 def test_nothing_is_left_of_a_pod_that_ended(host: Host, busybox: Path) -> None:
     pod = host.shell(busybox, "true").ok()
-    assert host.traces(pod.uuid, passing=False) == []
+    until(lambda: not host.traces(pod.uuid, passing=False), "systemd has removed the scope", 5)
     assert pod.uuid not in host.run("systemctl", "list-units", "--all", "--plain").stdout
     host.rkt("rm", pod.uuid).ok()
     assert host.traces(pod.uuid) == []

@@ -19,8 +19,8 @@ def test_fifty_runs_at_once_all_succeed_and_leave_nothing(host: Host, busybox: P
     assert [(pod.returncode, pod.stdout, pod.stderr) for pod in pods] == [
         (number % 3, f"{number}\n", "") for number in range(50)]
     assert len({pod.uuid for pod in pods}) == 50
-    assert [trace for pod in pods for trace in host.traces(pod.uuid, passing=False)] == []
     until(lambda: host.run(*scopes).stdout == before, "the scopes are gone")
+    until(lambda: not [trace for pod in pods for trace in host.traces(pod.uuid, passing=False)], "nothing is left", 5)
     host.rkt("rm", *(pod.uuid for pod in pods)).ok()
     assert [trace for pod in pods for trace in host.traces(pod.uuid)] == []
 
